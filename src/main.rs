@@ -1,0 +1,3 @@
+//! The `lfdns` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What a record is: bytes in, values out; no I/O, no clock.
