@@ -1,1 +1,3 @@
 //! How records become answers.
+
+pub mod name;
