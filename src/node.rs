@@ -1,0 +1,4 @@
+//! The assembly of a node.
+
+pub mod home;
+pub mod owners;
