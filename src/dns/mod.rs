@@ -4,4 +4,6 @@
 
 pub mod counters;
 pub mod name;
+pub mod path;
 pub mod reply;
+pub mod rrset;
