@@ -1,3 +1,4 @@
 //! How records become answers.
 
 pub mod name;
+pub mod rdata;
