@@ -5,5 +5,7 @@
 pub mod counters;
 pub mod name;
 pub mod path;
+pub mod rdata;
 pub mod reply;
 pub mod rrset;
+pub mod zone;
