@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::{store, sync};
+use crate::dns::config as dns;
+use crate::{api, store, sync};
 
 /// Files longer than this are not read: a configuration is a page.
 const FILE_MAX: u64 = 1 << 20;
@@ -25,6 +26,10 @@ pub struct Config {
     pub zones: PathBuf,
     /// The record store.
     pub store: store::Config,
+    /// The DNS server.
+    pub dns: dns::Config,
+    /// The HTTP API.
+    pub api: api::Config,
     /// Peers.
     pub sync: sync::Config,
     /// The command line.

@@ -71,8 +71,19 @@ pub(crate) struct Cx {
 }
 
 impl Cx {
+    /// The owners of the home.
     pub(crate) fn owners(&self) -> Owners {
         Owners::of(&self.home)
+    }
+
+    /// The home's configuration.
+    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
+        Config::load(config_file(&self.home).as_deref(), &env)
+    }
+
+    /// The home's store for reading, whether a node uses it or not.
+    pub(crate) fn read_store(&self) -> anyhow::Result<Store> {
+        Ok(Store::open_reader(&self.home, &self.config()?.store, clock())?)
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::owners::{Owners, OwnersError};
 use crate::dns::name::DnsName;
 use crate::dns::zone::{ZoneError, ZoneFile};
-use crate::record::ZoneRule;
+use crate::record::{Rules, ZoneRule};
 
 /// Longer files are not read.
 const FILE_MAX: u64 = 1 << 20;
@@ -63,6 +63,11 @@ pub fn directory(asked: &Path, home: &Path) -> Option<PathBuf> {
         return Some(asked.to_owned());
     }
     [home.join("zones"), PathBuf::from("zones")].into_iter().find(|dir| dir.is_dir())
+}
+
+/// The network's own suffix.
+pub fn canonical(rules: &Rules) -> DnsName {
+    DnsName::parse(&rules.suffix, Some(&DnsName::root())).unwrap_or_else(|_| DnsName::root())
 }
 
 /// Reads every `*.toml` of a directory.
