@@ -402,7 +402,7 @@ fn any_params() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// A type and well-formed RDATA of it; where a random digest has the wrong length, opaque octets.
-fn any_rdata() -> impl Strategy<Value = (u16, Vec<u8>)> {
+pub(crate) fn any_rdata() -> impl Strategy<Value = (u16, Vec<u8>)> {
     let known: Vec<u16> = (1..=300).filter(|code| table::parts(*code).is_some()).collect();
     let rtype = prop_oneof![9 => proptest::sample::select(known), 1 => Just(65_400)];
     rtype.prop_flat_map(|code| {
