@@ -10,7 +10,7 @@ use super::{
 };
 use crate::dns::name::DnsName;
 use crate::dns::rdata::{
-    Place, Quotes, Soa, Token, canonicalize, is_meta, names, parse_seconds, parse_text, rtype,
+    LexFault, Place, Quotes, Soa, Token, canonicalize, is_meta, names, parse_seconds, parse_text, rtype,
     rtype_from_text, rtype_to_text,
 };
 
@@ -47,6 +47,7 @@ pub fn parse_with(
     let lifetimes = Lifetimes { default: default_ttl, last: None };
     let mut reader = Reader { zone: &mut zone, load, file: file.into(), lifetimes, depth: 0 };
     reader.read(text, origin.to_lowercase())?;
+    zone.index = HashMap::new();
     check::finish(zone)
 }
 
@@ -179,7 +180,7 @@ impl Reader<'_, '_, '_> {
 
     fn name(&self, token: &Token<'_>, origin: &DnsName) -> Result<DnsName, MasterError> {
         if token.quotes == Quotes::Value {
-            return Err(self.fault(token.place, crate::dns::rdata::LexFault::StrayQuote.into()));
+            return Err(self.fault(token.place, LexFault::StrayQuote.into()));
         }
         let name = DnsName::parse_bytes(token.raw, Some(origin));
         let mut name = name.map_err(|error| self.fault(token.place, error.into()))?;

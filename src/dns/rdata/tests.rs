@@ -251,6 +251,9 @@ fn faults_name_the_word_and_what_to_write() {
         ),
         ("HTTPS", "1 . mandatory=alpn", 5, "the parameters lack a key that `mandatory` lists"),
         ("HTTPS", "1 . no-default-alpn", 5, "the parameters with `no-default-alpn` need `alpn` too"),
+        ("HTTPS", "1 . key9=a=\"x\"", 5, "a quote inside a word"),
+        ("HTTPS", "1 . mandatory=alpn,port,key7000 alpn=h2 port=1", 41, "the parameters lack a key"),
+        ("HTTPS", "1 . \"port=1\"", 5, "parameter `port`: no such key"),
         ("CAA", "0 is-sue x", 10, "the tag has only letters and digits"),
         ("DS", "1 8 2 1234", 7, "the digest does not have the length of its type"),
         (
