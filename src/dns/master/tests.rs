@@ -155,6 +155,13 @@ fn a_record_without_lifetime_gets_ttl_default_the_last_one_or_soa_minimum_in_thi
 }
 
 #[test]
+fn the_smallest_lifetime_of_an_rrset_counts_wherever_it_stands() {
+    let zone = read("a 60 A 192.0.2.1\na 300 A 192.0.2.2\nb 300 A 192.0.2.1\nb 60 A 192.0.2.2\n").unwrap();
+    assert_eq!(zone.rrsets.iter().map(|rrset| rrset.ttl).collect::<Vec<_>>(), [60, 60]);
+    assert_eq!(zone.warnings.iter().map(|warning| warning.place.line).collect::<Vec<_>>(), [2, 4]);
+}
+
+#[test]
 fn odd_records_are_read_with_a_warning() {
     let said = |text: &str| read(text).unwrap().warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(
