@@ -3,6 +3,7 @@
 //! at the edge (`handler.rs`, `udp.rs`, `tcp.rs`).
 
 pub mod counters;
+pub mod master;
 pub mod name;
 pub mod path;
 pub mod rdata;
