@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod dns;
 pub mod node;
+pub mod metrics;
 pub mod record;
 pub mod store;
 pub mod sync;

@@ -2,10 +2,34 @@
 //! wildcards, chains. Decisions are pure functions of a store snapshot and the time; sockets and hickory are
 //! at the edge (`handler.rs`, `udp.rs`, `tcp.rs`).
 
+mod additional;
+mod book;
 pub mod counters;
+mod decide;
+pub mod explain;
+pub mod list;
+mod lookup;
+pub mod master;
 pub mod name;
 pub mod path;
+pub mod publish;
+mod rawvalue;
 pub mod rdata;
 pub mod reply;
+pub mod resolver;
 pub mod rrset;
+mod synth;
 pub mod zone;
+mod cache;
+pub mod config;
+pub mod counters;
+mod encode;
+mod front;
+pub mod handler;
+pub mod name;
+mod pool;
+pub mod reply;
+pub mod server;
+mod tcp;
+mod udp;
+mod wire;
