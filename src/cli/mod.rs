@@ -1,16 +1,31 @@
 //! The command line: one file per command, all of them thin. Keys are used here and never sent; a node is
 //! found through its home or by URL; what a command prints is text or one JSON document.
 
+mod backup;
+mod check;
 mod completions;
+mod export;
 mod fail;
+mod get;
+mod import;
 mod link;
 mod man;
+mod name;
+mod network;
+mod node;
 mod out;
 mod owner;
+mod progress;
 mod prompt;
 mod selector;
+mod set;
+mod status;
+mod time;
+mod value;
+mod zone;
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -18,8 +33,10 @@ use clap::{Parser, Subcommand};
 
 use self::fail::Done;
 use self::out::Out;
-use crate::node::home::default_home;
+use crate::config::{Config, ConfigError};
+use crate::node::home::{config_file, default_home};
 use crate::node::owners::Owners;
+use crate::store::Store;
 
 const AFTER: &str = "\
 Exit codes:
@@ -57,8 +74,22 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Node(node::Args),
+    Set(set::Args),
+    Get(get::Args),
+    #[command(subcommand)]
+    Name(name::Command),
+    #[command(subcommand)]
+    Zone(zone::Command),
     #[command(subcommand)]
     Owner(owner::Command),
+    #[command(subcommand)]
+    Network(network::Command),
+    Status(status::Args),
+    Check(check::Args),
+    Export(export::Args),
+    Import(import::Args),
+    Backup(backup::Args),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -83,7 +114,7 @@ impl Cx {
 
     /// The home's store for reading, whether a node uses it or not.
     pub(crate) fn read_store(&self) -> anyhow::Result<Store> {
-        Ok(Store::open_reader(&self.home, &self.config()?.store, clock())?)
+        Ok(Store::open_reader(&self.home, &self.config()?.store, link::clock())?)
     }
 }
 
@@ -107,16 +138,38 @@ fn run(cli: Cli, out: Out) -> anyhow::Result<Done> {
         None => default_home(&env).ok_or_else(|| anyhow!("no home: give --home DIR or set LFDNS_HOME"))?,
     };
     let cx = Cx { home, url: cli.url.into_iter().filter(|url| !url.is_empty()).collect(), out };
-    match cli.command {
+    let result = match cli.command {
+        Command::Node(args) => node::run(&args, &cx),
+        Command::Set(args) => set::run(&args, &cx),
+        Command::Get(args) => get::run(&args, &cx),
+        Command::Name(command) => name::run(command, &cx),
+        Command::Zone(command) => zone::run(command, &cx),
         Command::Owner(command) => owner::run(command, &cx),
+        Command::Network(command) => network::run(command, &cx),
+        Command::Status(args) => status::run(&args, &cx),
+        Command::Check(args) => check::run(&args, &cx),
+        Command::Export(args) => export::run(&args, &cx),
+        Command::Import(args) => import::run(&args, &cx),
+        Command::Backup(args) => backup::run(&args, &cx),
         Command::Completions(args) => completions::run(&args, &cx),
         Command::Man(args) => man::run(&args, &cx),
-    }
+    };
+    result.map_err(link::advise)
 }
 
 /// The environment, as text.
 pub(crate) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// The bytes of a file, or of stdin for `-`.
+pub(crate) fn read_input(path: &Path) -> std::io::Result<Vec<u8>> {
+    if path.as_os_str() != "-" {
+        return std::fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Help, version, or wrong usage; the latter as JSON if that was asked for.

@@ -6,11 +6,10 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
 use super::fail::{Done, usage};
-use super::link::{self, Way};
-use super::Cx;
+use super::{Cx, link};
 use crate::node::{first, zones};
 use crate::record::{Limits, OwnerKey, Owner, Rules};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// The network: its rules, and who may change them.
 #[derive(Debug, clap::Subcommand)]
@@ -161,12 +160,11 @@ fn amend(args: &Amend, cx: &Cx) -> anyhow::Result<Done> {
     let owner = founder(&store, cx)?;
     let newest = store.newest_genesis();
     let time = link::now().max(newest.time.plus(1));
-    let record = after.genesis(&store.network(), &owner, time, vec![newest.id])?;
+    let network = store.network();
+    let record = after.genesis(&network, &owner, time, vec![newest.id])?;
     drop(store);
-    let id = match link::way(cx)? {
-        Way::Node(node) => link::post(&node, record)?,
-        Way::Store(store) => link::post(&store, record)?,
-    };
+    let id = record.id(&network);
+    link::post(link::node_or_store(cx)?.as_ref(), record, id)?;
     cx.out.result(|| json!({"changes": changes, "posted": true, "id": id.to_string()}), text)?;
     Ok(Done::Well)
 }

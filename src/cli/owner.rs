@@ -89,7 +89,7 @@ pub(crate) fn run(command: Command, cx: &Cx) -> anyhow::Result<Done> {
     match command {
         Command::New(args) => new(&args, cx),
         Command::List => list(cx),
-        Command::Status(one) => super::link::owner_status(one.who.as_deref(), cx),
+        Command::Status(one) => super::status::owner(one.who.as_deref(), cx),
         Command::Default(one) => default(one.who, cx),
         Command::Rename { from, to } => {
             cx.owners().rename(&from, &to)?;

@@ -1,9 +1,3 @@
-//! Placeholder until the store lands.
-#[derive(Clone, Debug, Default, serde::Deserialize, serde::Serialize)]
-#[serde(default, deny_unknown_fields)]
-/// c
-pub struct Config { /// m
- pub min_free: u64 }
 //! Where records live; the only SQL.
 //!
 //! One SQLite file in the home, one writing thread with group commit, a pool of read-only connections. There
