@@ -7,6 +7,7 @@ use super::Cx;
 use super::fail::{Done, usage};
 use super::selector::{Ordinals, Selector};
 use super::{link, time, value};
+use crate::api::Lf;
 use crate::api::json::{OwnerText, Query, QueryRange, QueryResult, QueryResults};
 use crate::record::Millis;
 
