@@ -29,7 +29,10 @@ fn run(edge: &Edge, program: &str, args: &str) -> Option<String> {
 fn dig_reads_answers_negatives_and_errors() {
     let edge = Edge::start(&config());
     for (args, wanted) in [
-        ("+norec WWW.edge.test A", &["status: NOERROR", "flags: qr aa; QUERY: 1, ANSWER: 2", "192.0.2.2"][..]),
+        (
+            "+norec WWW.edge.test A",
+            &["status: NOERROR", "flags: qr aa; QUERY: 1, ANSWER: 2", "192.0.2.2"][..],
+        ),
         ("+norec WWW.edge.test A", &["udp: 1232", "WWW.edge.test.\t\t300\tIN\tA\t192.0.2.1"]),
         ("+norec +noedns www.edge.test A", &["ANSWER: 2, AUTHORITY: 0, ADDITIONAL: 0"]),
         ("+norec absent.edge.test A", &["status: NXDOMAIN", "SOA\tns.edge.test. admin.edge.test. 1 3600"]),

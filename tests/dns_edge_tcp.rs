@@ -143,7 +143,13 @@ fn a_taken_port_is_an_error_that_says_what_to_do() {
     same.listen = vec![edge.address()];
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let bind = |config: &Config| {
-        DnsServer::bind(config, edge.zone.clone(), std::sync::Arc::new(clock), edge.metrics.clone(), runtime.handle())
+        DnsServer::bind(
+            config,
+            edge.zone.clone(),
+            std::sync::Arc::new(clock),
+            edge.metrics.clone(),
+            runtime.handle(),
+        )
     };
     let error = bind(&same).err().unwrap();
     assert!(matches!(error, BindError::Taken(_)), "{error}");
@@ -164,8 +170,13 @@ fn a_udp_port_others_share_is_taken_too() {
     same.listen = vec![shared.local_addr().unwrap().as_socket().unwrap()];
     let edge = Edge::start(&config());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let bound =
-        DnsServer::bind(&same, edge.zone.clone(), std::sync::Arc::new(clock), edge.metrics.clone(), runtime.handle());
+    let bound = DnsServer::bind(
+        &same,
+        edge.zone.clone(),
+        std::sync::Arc::new(clock),
+        edge.metrics.clone(),
+        runtime.handle(),
+    );
     assert!(matches!(bound, Err(BindError::Taken(_))));
 }
 

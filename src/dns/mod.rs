@@ -8,6 +8,8 @@ pub mod counters;
 mod encode;
 mod front;
 pub mod handler;
+pub mod histogram;
+pub mod load;
 pub mod name;
 mod pool;
 pub mod reply;
