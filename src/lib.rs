@@ -4,5 +4,6 @@
 //! become answers, and what stands above assembles them. Imports go down only; `tests/layers.rs` enforces it.
 
 pub mod dns;
+pub mod metrics;
 pub mod record;
 pub mod store;
