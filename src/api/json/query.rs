@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Blob, HashText, OwnerText, RecordJson, null_is_default};
+use crate::record::OwnerKey;
 
 /// One selector, or a range of its ordinals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +76,18 @@ pub struct QueryResult {
 /// One list for each key, sorted by ordinals; in each the best first.
 pub type QueryResults = Vec<Vec<QueryResult>>;
 
+impl Query {
+    /// Exactly one key, its best or one owner's value.
+    pub fn exactly(selectors: &[(&[u8], u64)], owner: Option<&OwnerKey>) -> Query {
+        Query {
+            ranges: selectors.iter().map(|(name, ordinal)| QueryRange::one(name, *ordinal)).collect(),
+            owners: owner.map(|owner| OwnerText(*owner)).into_iter().collect(),
+            limit: Some(1),
+            ..Query::default()
+        }
+    }
+}
+
 impl QueryRange {
     /// One ordinal of a name.
     pub fn one(name: &[u8], ordinal: u64) -> QueryRange {
@@ -100,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_controllers_query_is_read_with_all_of_its_numbers() {
-        let owner = crate::record::OwnerKey([7; 32]);
+        let owner = OwnerKey([7; 32]);
         let json = format!(
             r#"{{"Ranges":[{{"Name":"com.zerotier.controller.lfdb:8056c2e21c/network","Range":[0,18446744073709551615]}}],
                 "TimeRange":[1575000000,9223372036854775807],"MaskingKey":"secret","Owners":["{owner}"]}}"#
@@ -121,9 +134,10 @@ mod tests {
 
     #[test]
     fn nulls_count_as_absent() {
-        let query: Query =
-            serde_json::from_str(r#"{"Ranges":null,"MaskingKey":null,"Limit":null,"Open":null,"Oracles":null}"#)
-                .unwrap();
+        let query: Query = serde_json::from_str(
+            r#"{"Ranges":null,"MaskingKey":null,"Limit":null,"Open":null,"Oracles":null}"#,
+        )
+        .unwrap();
         assert_eq!(query, Query::default());
         assert_eq!(serde_json::to_string(&query).unwrap(), "{}");
     }
