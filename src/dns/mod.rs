@@ -4,4 +4,8 @@
 
 pub mod counters;
 pub mod name;
+pub mod path;
+pub mod rdata;
 pub mod reply;
+pub mod rrset;
+pub mod zone;
