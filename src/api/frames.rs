@@ -71,7 +71,9 @@ mod tests {
             cut in 1_usize..40,
         ) {
             let mut stream = Vec::new();
-            records.iter().for_each(|r| write(r, &mut stream));
+            for record in &records {
+                write(record, &mut stream);
+            }
             let mut frames = Frames::default();
             let mut out: Vec<Vec<u8>> = Vec::new();
             for piece in stream.chunks(cut) {

@@ -124,7 +124,7 @@ fn explaining_and_listing_are_asked_of_the_part_that_answers_dns() {
     assert_eq!(bed.get("/explain?name=www.demo.lf.&type=A").json()["Type"], "A");
     assert_eq!(bed.get("/explain").status, 400);
     let listed = bed.get("/zone?suffix=demo.lf.");
-    assert_eq!(listed.body.iter().filter(|b| **b == b'\n').count(), 3);
+    assert_eq!(String::from_utf8(listed.body).unwrap().lines().count(), 3);
     assert_eq!(bed.get("/zone?suffix=none.").message(), "no zone none.");
     assert_eq!(bed.get("/zone?suffix=demo.lf.&owner=x").status, 400);
     let other = owner(5).key().to_string();

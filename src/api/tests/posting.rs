@@ -61,7 +61,7 @@ fn what_is_no_record_or_not_valid_is_refused_in_words() {
     let answer = bed.post("/post", "application/octet-stream", &bytes);
     assert!(answer.message().contains("hash"), "{}", answer.message());
     assert_eq!(bed.post("/post", "application/json", b"{}").status, 415);
-    assert_eq!(bed.post("/post", "application/octet-stream", &[0; 70_000]).status, 413);
+    assert_eq!(bed.post("/post", "application/octet-stream", &vec![0; 70_000]).status, 413);
 }
 
 #[test]
