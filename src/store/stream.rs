@@ -135,7 +135,9 @@ impl Store {
                 match verdict {
                     Verdict::Accepted(_) => state.accepted += 1,
                     Verdict::Known(_) => state.known += 1,
-                    Verdict::Refused(refusal @ (Refusal::DiskFull { .. } | Refusal::Storage(_) | Refusal::Closed)) => {
+                    Verdict::Refused(
+                        refusal @ (Refusal::DiskFull { .. } | Refusal::Storage(_) | Refusal::Closed),
+                    ) => {
                         return Err(StoreError::Stream(refusal.to_string()));
                     }
                     _ => state.refused += 1,
@@ -173,7 +175,8 @@ impl<W: Write> Hashing<W> {
     }
 }
 
-/// An export being read, record by record: what [`Store::import`] reads, for whoever hands it to a node instead.
+/// An export being read, record by record: what [`Store::import`] reads, for whoever hands it to a node
+/// instead.
 pub struct ExportReader<R> {
     input: R,
     hash: Sha3_256,
@@ -186,8 +189,14 @@ pub struct ExportReader<R> {
 impl<R: Read> ExportReader<R> {
     /// Reads the head of an export.
     pub fn open(input: R) -> Result<ExportReader<R>, StoreError> {
-        let mut stream =
-            ExportReader { input, hash: Sha3_256::new(), network: NetworkId([0; 32]), total: 0, left: 0, ended: false };
+        let mut stream = ExportReader { 
+            input,
+            hash: Sha3_256::new(),
+            network: NetworkId([0; 32]),
+            total: 0,
+            left: 0,
+            ended: false,
+        };
         if stream.array::<8>()? != *MAGIC {
             return Err(StoreError::Stream("it is no export of lfdns".into()));
         }
@@ -233,8 +242,7 @@ impl<R: Read> ExportReader<R> {
         }
         let mut bytes = vec![0; len];
         self.fill(&mut bytes)?;
-        let record =
-            if with_value == 0 { Record::decode_body(&bytes) } else { Record::decode(&bytes) };
+        let record = if with_value == 0 { Record::decode_body(&bytes) } else { Record::decode(&bytes) };
         record.map(Some).map_err(|e| StoreError::Stream(e.to_string()))
     }
 
