@@ -11,7 +11,7 @@ use crate::api::Lf;
 use crate::api::json::{OwnerText, Query, QueryRange, QueryResult, QueryResults};
 use crate::record::Millis;
 
-/// Print the value of a key.
+/// Print the value of a key
 ///
 ///   lfdns get bad horse#2            the value under horse, ordinal 2, under bad
 ///   lfdns get bad horse#             all ordinals of horse
