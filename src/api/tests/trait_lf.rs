@@ -57,7 +57,8 @@ fn of_two_entries_for_one_key_in_one_batch_the_later_is_its_value() {
 #[test]
 fn an_entry_that_cannot_be_made_is_named_by_its_place() {
     let bed = Bed::with(Config::default(), |rules| rules.limits.value_max = 1_000);
-    let large = Entry { compression: crate::record::Compression::Off, ..Entry::new(&[(b"a", 0)], &[7; 2_000]) };
+    let large =
+        Entry { compression: crate::record::Compression::Off, ..Entry::new(&[(b"a", 0)], &[7; 2_000]) };
     let mut some = entries(3).chain([large.clone()]);
     let error = bed.local().make_all(&owner(1), &mut some, &mut |_| {}).unwrap_err();
     assert!(matches!(error, LfError::MintAt { index: 3, .. }), "{error}");
