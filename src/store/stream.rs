@@ -135,7 +135,9 @@ impl Store {
                 match verdict {
                     Verdict::Accepted(_) => state.accepted += 1,
                     Verdict::Known(_) => state.known += 1,
-                    Verdict::Refused(refusal @ (Refusal::DiskFull { .. } | Refusal::Storage(_) | Refusal::Closed)) => {
+                    Verdict::Refused(
+                        refusal @ (Refusal::DiskFull { .. } | Refusal::Storage(_) | Refusal::Closed),
+                    ) => {
                         return Err(StoreError::Stream(refusal.to_string()));
                     }
                     _ => state.refused += 1,
@@ -185,8 +187,14 @@ struct Stream<R> {
 
 impl<R: Read> Stream<R> {
     fn open(input: R) -> Result<Stream<R>, StoreError> {
-        let mut stream =
-            Stream { input, hash: Sha3_256::new(), network: NetworkId([0; 32]), total: 0, left: 0, ended: false };
+        let mut stream = Stream {
+            input,
+            hash: Sha3_256::new(),
+            network: NetworkId([0; 32]),
+            total: 0,
+            left: 0,
+            ended: false,
+        };
         if stream.array::<8>()? != *MAGIC {
             return Err(StoreError::Stream("it is no export of lfdns".into()));
         }
@@ -222,8 +230,7 @@ impl<R: Read> Stream<R> {
         }
         let mut bytes = vec![0; len];
         self.fill(&mut bytes)?;
-        let record =
-            if with_value == 0 { Record::decode_body(&bytes) } else { Record::decode(&bytes) };
+        let record = if with_value == 0 { Record::decode_body(&bytes) } else { Record::decode(&bytes) };
         record.map(Some).map_err(|e| StoreError::Stream(e.to_string()))
     }
 
