@@ -1,6 +1,6 @@
 //! A store in a temporary home with a resolver over it, for tests that ask names: real SQLite, a clock that
 //! the test sets.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,6 +60,11 @@ impl Bed {
 
     pub fn now(&self) -> Millis {
         Millis(self.clock.load(Ordering::SeqCst))
+    }
+
+    pub fn clock(&self) -> Arc<dyn Fn() -> Millis + Send + Sync> {
+        let read = self.clock.clone();
+        Arc::new(move || Millis(read.load(Ordering::SeqCst)))
     }
 
     pub fn pass(&self, ms: u64) {
