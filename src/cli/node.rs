@@ -11,11 +11,13 @@ use tracing_subscriber::EnvFilter;
 use super::Cx;
 use super::fail::Done;
 use crate::config::Config;
-use crate::node::home::{Running, config_file};
+use crate::node::home::config_file;
 use crate::node::{Node, Options};
 
 /// What is logged unless LFDNS_LOG says otherwise.
 const LOG: &str = "lfdns=info,warn";
+/// The zone of this repository's `zones/`, which has something to try.
+const DEMO: &str = "demo.lf.";
 
 /// Run a node.
 ///
@@ -62,7 +64,7 @@ async fn serve(args: &Args, config: Config, cx: &Cx) -> anyhow::Result<()> {
         _ = terminate.recv() => return Ok(()),
         _ = interrupt.recv() => return Ok(()),
     };
-    announce(node.running(), cx)?;
+    announce(&node, cx)?;
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -75,7 +77,8 @@ async fn serve(args: &Args, config: Config, cx: &Cx) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn announce(running: &Running, cx: &Cx) -> anyhow::Result<()> {
+fn announce(node: &Node, cx: &Cx) -> anyhow::Result<()> {
+    let running = node.running();
     let list: Vec<String> = running.dns.iter().map(ToString::to_string).collect();
     let line = format!(
         "ready: DNS on {}, HTTP on http://{}, QUIC on {}, home {}",
@@ -87,8 +90,9 @@ fn announce(running: &Running, cx: &Cx) -> anyhow::Result<()> {
     // One line in either form: whoever started us reads a line.
     let line = if cx.out.json { running.to_json().to_string() } else { line };
     cx.out.bytes(format!("{line}\n").as_bytes())?;
-    if let (false, Some(dns)) = (cx.out.json, running.dns.first()) {
-        cx.out.note(&format!("try: dig @{} -p {} www.demo.lf", dns.ip(), dns.port()));
+    let demo = node.suffixes().iter().any(|suffix| suffix == DEMO);
+    if let Some(dns) = running.dns.first().filter(|_| demo) {
+        cx.out.note(&format!("try: dig @{} -p {} www.{DEMO}", dns.ip(), dns.port()));
     }
     Ok(())
 }
