@@ -7,6 +7,8 @@
 //! raw values of the name to their right. One key has one name: a spelling that a plainer one would do for is
 //! refused. docs/DNS.md "Paths".
 
+use std::sync::Arc;
+
 use super::name::{DnsName, NameError};
 use crate::record::{Name, NetworkId, PathKey, SELECTORS_MAX, z32};
 
@@ -47,6 +49,8 @@ pub struct Path {
     pub folded: bool,
     /// How many leftmost labels of the name are the view.
     pub view_labels: usize,
+    /// For each step, how many labels above the suffix (counted from the right) spell the path up to it.
+    pub spans: Vec<usize>,
 }
 
 /// A name that is not the one spelling of a key.
@@ -86,7 +90,7 @@ impl Path {
         let (view, view_labels) = leftmost_view(&labels)?;
         let mut reading = Reading { labels: &labels[view_labels..], room, steps: vec![], spans: vec![] };
         let folded = reading.run()?;
-        Ok(Path { steps: reading.steps, view, folded, view_labels })
+        Ok(Path { steps: reading.steps, view, folded, view_labels, spans: reading.spans })
     }
 
     /// The labels that spell a path, leftmost first; a folded selector is spelled as the labels it stands for.
@@ -113,7 +117,7 @@ impl Path {
 #[derive(Clone, Debug)]
 pub struct Derived {
     /// The selectors' names with their keys.
-    pub names: Vec<Name>,
+    pub names: Vec<Arc<Name>>,
     /// The path of every prefix, shortest first; one more than `names`, since the first is the root.
     pub keys: Vec<PathKey>,
 }
@@ -125,7 +129,7 @@ impl Derived {
     }
 
     /// One selector further down.
-    pub fn push(&mut self, name: Name) {
+    pub fn push(&mut self, name: Arc<Name>) {
         let next = self.key().child(&name.public());
         self.names.push(name);
         self.keys.push(next);
@@ -200,7 +204,8 @@ impl Reading<'_> {
             wire.extend_from_slice(label);
         }
         self.steps.truncate(kept);
-        self.steps.push(Step { name: wire, ordinal: 0 });
+        self.spans.truncate(kept);
+        self.push(wire, self.labels.len());
         true
     }
 }

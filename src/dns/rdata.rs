@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 pub use parse::{TextError, TextFault, parse_seconds, parse_str, parse_text};
 pub use print::{print, print_relative};
+pub(crate) use table::ends_in_digits;
 pub use table::{is_meta, rtype, rtype_from_text, rtype_to_text};
 pub use token::{Item, LexFault, Lexer, Place, Quotes, Token};
 
@@ -94,7 +95,7 @@ pub fn target_names(rtype: u16, rdata: &[u8]) -> SmallVec<[DnsName; 1]> {
 }
 
 /// The names in an RDATA and where they stand; none of opaque or malformed ones.
-fn names(rtype: u16, rdata: &[u8]) -> SmallVec<[(usize, DnsName, NameUse); 2]> {
+pub(crate) fn names(rtype: u16, rdata: &[u8]) -> SmallVec<[(usize, DnsName, NameUse); 2]> {
     let mut names = SmallVec::new();
     let Some(parts) = table::parts(rtype) else { return names };
     if !parts.iter().any(|(_, form)| matches!(form, Form::Name(_))) {
@@ -242,4 +243,4 @@ impl Soa {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

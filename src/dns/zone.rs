@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::name::{DnsName, NameError};
 use super::path::Derived;
-use crate::record::{Authority, Name, NetworkId, OwnerKey, PathKey, Rules, ZoneRule};
+use crate::record::{Authority, Name, NetworkId, OwnerKey, PathKey, Rules, ZoneRule, hash};
 
 /// Default TTL of a zone, seconds.
 const DEFAULT_TTL: u32 = 300;
@@ -36,6 +36,8 @@ pub struct Zone {
     pub base: Derived,
     /// The apex: its selectors, or one empty name where `at` is empty.
     pub apex: Derived,
+    /// The name under which the store keeps the zone's serial: its own, since aliases share an apex.
+    pub serial: PathKey,
     /// Where names inside record data are written under another suffix than this: (that one, this one).
     pub alias: Option<(DnsName, DnsName)>,
 }
@@ -238,7 +240,7 @@ impl Zones {
         self.zones.iter()
     }
 
-    /// The apex paths of the zones whose answers a record of `owner` with these prefix paths may change. `own`
+    /// The cuts (zones' `serial`, key names' paths) whose answers a record of `owner` with these prefix paths may change. `own`
     /// says, for the path of a zone's base, the path of the owner's key name there.
     pub fn cuts_of(
         &self,
@@ -261,7 +263,7 @@ impl Zones {
             let cut = if paths.contains(&key_name) {
                 Some(key_name)
             } else {
-                zone.speaks(owner).then(|| zone.apex.key())
+                zone.speaks(owner).then_some(zone.serial)
             };
             cuts.extend(cut.filter(|cut| !cuts.contains(cut)));
         }
@@ -275,22 +277,16 @@ impl Zone {
         let at: Vec<Vec<u8>> = rule.at.iter().map(|name| name.to_lowercase().into_bytes()).collect();
         let mut base = Derived::root(network);
         for name in &at {
-            base.push(Name::derive(network, name));
+            base.push(Arc::new(Name::derive(network, name)));
         }
         let mut apex = base.clone();
         if at.is_empty() {
-            apex.push(Name::derive(network, b""));
+            apex.push(Arc::new(Name::derive(network, b"")));
         }
-        Some(Zone {
-            suffix,
-            at,
-            authority: rule.authority.clone(),
-            ttl: rule.ttl,
-            local,
-            base,
-            apex,
-            alias: None,
-        })
+        let mut serial = PathKey([0; 16]);
+        serial.0.copy_from_slice(&hash("lfdns serial v1", network, &[suffix.as_wire()])[..16]);
+        let authority = rule.authority.clone();
+        Some(Zone { suffix, at, authority, ttl: rule.ttl, local, base, apex, serial, alias: None })
     }
 
     /// Whether a record with these prefix paths lies in the zone's part of the tree.
@@ -410,10 +406,10 @@ mod tests {
         let nowhere = |_: &Zone| PathKey([0; 16]);
         let www = demo.base.key().child(&Name::derive(&NET, b"www").public());
         let paths = [demo.base.key(), www];
-        assert_eq!(zones.cuts_of(&speaker, &paths, nowhere), [demo.apex.key()]);
+        assert_eq!(zones.cuts_of(&speaker, &paths, nowhere), [demo.serial]);
         assert_eq!(zones.cuts_of(&stranger, &paths, nowhere), []);
         assert_eq!(zones.cuts_of(&stranger, &paths, |_| www), [www]);
         let elsewhere = [lf.base.key().child(&Name::derive(&NET, b"x").public())];
-        assert_eq!(zones.cuts_of(&speaker, &elsewhere, nowhere), [lf.apex.key()]);
+        assert_eq!(zones.cuts_of(&speaker, &elsewhere, nowhere), [lf.serial]);
     }
 }

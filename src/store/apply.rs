@@ -233,8 +233,7 @@ impl<'a> Batch<'a> {
     fn revise(&mut self, vetted: &Arc<Vetted>, row: i64, owner: i64) -> Result<(), StoreError> {
         let record = &vetted.record;
         let (Some(slot), Some(last)) = (vetted.paths.last(), record.selectors.last()) else { return Ok(()) };
-        let key =
-            HeadKey { path: *slot, owner, ordinal: last.ordinal.0, rest: vetted.rest.cast_signed() };
+        let key = HeadKey { path: *slot, owner, ordinal: last.ordinal.0, rest: vetted.rest.cast_signed() };
         let live = !record.is_deletion();
         if !self.heads.contains_key(&key)
             && let Some(state) = stored_head(self.conn, &key)?

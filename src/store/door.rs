@@ -121,7 +121,8 @@ impl Store {
             done(Vec::new());
             return Ok(());
         }
-        let together = Arc::new(Mutex::new(Together { left: pieces.len(), verdicts: Vec::new(), done: Some(done) }));
+        let together =
+            Arc::new(Mutex::new(Together { left: pieces.len(), verdicts: Vec::new(), done: Some(done) }));
         for piece in pieces {
             let together = Arc::clone(&together);
             let done: Done = Box::new(move |verdicts| Together::add(&together, verdicts));

@@ -27,7 +27,9 @@ pub enum StoreError {
     #[error("{0} is not a store of lfdns")]
     Foreign(PathBuf),
     /// The file was written by a later version.
-    #[error("{path} has schema {found}, this lfdns knows up to {known}: a newer lfdns wrote it; use that one (nothing was changed)")]
+    #[error(
+        "{path} has schema {found}, this lfdns knows up to {known}: a newer lfdns wrote it; use that one (nothing was changed)"
+    )]
     NewerSchema {
         /// The file.
         path: PathBuf,
@@ -136,7 +138,9 @@ pub enum Refusal {
     #[error("the pulse is for a record that is not here")]
     UnknownRecord,
     /// The disk is nearly full.
-    #[error("the disk is nearly full: {free} bytes free, {floor} must stay free (store.min_free); reads go on, writes wait for space")]
+    #[error(
+        "the disk is nearly full: {free} bytes free, {floor} must stay free (store.min_free); reads go on, writes wait for space"
+    )]
     DiskFull {
         /// Bytes free.
         free: u64,

@@ -37,7 +37,7 @@ pub struct Changed<'a> {
 }
 
 /// Called on the writer's thread after each commit and before its acknowledgements: be quick, and never call
-/// `ingest` from here.
+/// `ingest` from here. One that holds a [`super::Store`] keeps it open for ever.
 pub type Subscriber = Arc<dyn Fn(&Commit) + Send + Sync>;
 
 /// Asked inside the write transaction: the apexes of the zone cuts whose answers a change touches.

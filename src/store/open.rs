@@ -11,7 +11,8 @@ use super::door::Door;
 use super::schema::{self, Found, MIGRATIONS};
 use super::verify::{Vet, Vetted};
 use super::{
-    ArcSwap, Clock, Config, Feed, Gauges, HomeLock, Inner, Mutex, Readers, Shared, SmallVec, Store, StoreError,
+    ArcSwap, Clock, Config, Feed, Gauges, HomeLock, Inner, Mutex, Readers, Shared, SmallVec, Store,
+    StoreError,
 };
 use crate::record::{Kind, Link, NetworkId, OwnerKey, PathKey, Record, Rules, network_of};
 

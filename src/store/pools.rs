@@ -50,10 +50,6 @@ impl<T: Clone> Orphans<T> {
         self.bytes
     }
 
-    pub(crate) fn contains(&self, id: &RecordId) -> bool {
-        self.waiting.contains_key(id)
-    }
-
     /// Lets a record wait for `missing`. One that waits already waits for these instead.
     pub(crate) fn insert(&mut self, id: RecordId, size: usize, missing: &[RecordId], item: T) {
         self.remove(&id);
@@ -192,7 +188,7 @@ mod tests {
         pool.insert(id(5), 85, &[id(9)], 5);
         assert_eq!(pool.waiting_for(&id(9)), [4, 5]);
         pool.insert(id(6), 101, &[id(9)], 6);
-        assert!(!pool.contains(&id(6)), "one larger than the pool empties nothing");
+        assert!(!pool.waiting.contains_key(&id(6)), "one larger than the pool empties nothing");
         assert_eq!(pool.len(), 2);
     }
 

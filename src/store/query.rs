@@ -14,9 +14,7 @@ use super::apply::selector_prefix;
 use super::config::QUERY_ROWS_MAX;
 use super::snapshot::{Head, Row, Snapshot};
 use super::{Store, StoreError};
-use crate::record::{
-    Masked, Millis, OwnerKey, PathKey, Record, RecordId, SELECTORS_MAX, SelectorPublic,
-};
+use crate::record::{Masked, Millis, OwnerKey, PathKey, Record, RecordId, SELECTORS_MAX, SelectorPublic};
 
 /// Rows of one index are counted up to these bounds, one after the other, until one index stays below.
 const ESTIMATES: [usize; 3] = [64, 4_096, QUERY_ROWS_MAX];
@@ -193,8 +191,11 @@ impl Search<'_> {
     /// The driver that meets the fewest rows, as far as that can be told without counting everything.
     fn cheapest(&self) -> Result<Driver, StoreError> {
         let selectors = (0..self.query.ranges.len()).map(|range| Driver::Selector { range });
-        let drivers: Vec<Driver> =
-            if self.query.open { selectors.collect() } else { [Driver::Heads].into_iter().chain(selectors).collect() };
+        let drivers: Vec<Driver> = if self.query.open {
+            selectors.collect()
+        } else {
+            [Driver::Heads].into_iter().chain(selectors).collect()
+        };
         for bound in ESTIMATES {
             let mut least: Option<(usize, Driver)> = None;
             for driver in &drivers {
@@ -224,7 +225,10 @@ impl Search<'_> {
     }
 
     /// Newest revisions in the slot that closed ranges name, by their last ordinal. Stops when told `false`.
-    fn walk_heads(&self, each: &mut dyn FnMut(Head, i64) -> Result<bool, StoreError>) -> Result<(), StoreError> {
+    fn walk_heads(
+        &self,
+        each: &mut dyn FnMut(Head, i64) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
         let root = PathKey::root(&self.snapshot.network());
         let slot = self.query.ranges.iter().fold(root, |path, range| path.child(&range.key));
         let last = self.query.ranges.last().expect("a query has at least one range");

@@ -399,11 +399,7 @@ fn read_head(row: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {
     })
 }
 
-fn links(
-    statement: &mut CachedStatement<'_>,
-    now: Millis,
-    limit: usize,
-) -> Result<Vec<Link>, StoreError> {
+fn links(statement: &mut CachedStatement<'_>, now: Millis, limit: usize) -> Result<Vec<Link>, StoreError> {
     let found = statement.query_map(params![now.0.cast_signed(), limit as i64], |row| {
         Ok(Link { id: RecordId(row.get(0)?), time: Millis(row.get::<_, i64>(1)?.cast_unsigned()) })
     })?;

@@ -75,7 +75,7 @@ impl Store {
         input: impl Read,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Progress, StoreError> {
-        let mut stream = Stream::open(input)?;
+        let mut stream = ExportReader::open(input)?;
         if stream.network != self.network() {
             return Err(StoreError::Stream("it holds another network".into()));
         }
@@ -91,11 +91,11 @@ impl Store {
         clock: Clock,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Store, Progress), StoreError> {
-        let mut stream = Stream::open(input)?;
+        let mut stream = ExportReader::open(input)?;
         let mut genesis = Vec::new();
         let mut ahead = None;
         while genesis.len() < FOUNDING_MAX {
-            match stream.next()? {
+            match stream.next_record()? {
                 Some(record) if record.header.kind == Kind::Genesis => genesis.push(record),
                 other => {
                     ahead = other;
@@ -117,7 +117,7 @@ impl Store {
 
     fn take_in(
         &self,
-        stream: &mut Stream<impl Read>,
+        stream: &mut ExportReader<impl Read>,
         mut records: Vec<Record>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Progress, StoreError> {
@@ -125,7 +125,7 @@ impl Store {
         loop {
             let mut ended = false;
             while records.len() < AT_A_TIME && !ended {
-                match stream.next()? {
+                match stream.next_record()? {
                     Some(record) => records.push(record),
                     None => ended = true,
                 }
@@ -135,7 +135,9 @@ impl Store {
                 match verdict {
                     Verdict::Accepted(_) => state.accepted += 1,
                     Verdict::Known(_) => state.known += 1,
-                    Verdict::Refused(refusal @ (Refusal::DiskFull { .. } | Refusal::Storage(_) | Refusal::Closed)) => {
+                    Verdict::Refused(
+                        refusal @ (Refusal::DiskFull { .. } | Refusal::Storage(_) | Refusal::Closed),
+                    ) => {
                         return Err(StoreError::Stream(refusal.to_string()));
                     }
                     _ => state.refused += 1,
@@ -173,8 +175,9 @@ impl<W: Write> Hashing<W> {
     }
 }
 
-/// An export being read.
-struct Stream<R> {
+/// An export being read, record by record: what [`Store::import`] reads, for whoever hands it to a node
+/// instead.
+pub struct ExportReader<R> {
     input: R,
     hash: Sha3_256,
     network: NetworkId,
@@ -183,10 +186,17 @@ struct Stream<R> {
     ended: bool,
 }
 
-impl<R: Read> Stream<R> {
-    fn open(input: R) -> Result<Stream<R>, StoreError> {
-        let mut stream =
-            Stream { input, hash: Sha3_256::new(), network: NetworkId([0; 32]), total: 0, left: 0, ended: false };
+impl<R: Read> ExportReader<R> {
+    /// Reads the head of an export.
+    pub fn open(input: R) -> Result<ExportReader<R>, StoreError> {
+        let mut stream = ExportReader { 
+            input,
+            hash: Sha3_256::new(),
+            network: NetworkId([0; 32]),
+            total: 0,
+            left: 0,
+            ended: false,
+        };
         if stream.array::<8>()? != *MAGIC {
             return Err(StoreError::Stream("it is no export of lfdns".into()));
         }
@@ -201,8 +211,18 @@ impl<R: Read> Stream<R> {
         Ok(stream)
     }
 
+    /// Whose records these are.
+    pub fn network(&self) -> NetworkId {
+        self.network
+    }
+
+    /// How many records it holds.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
     /// The next record; after the last one the hash must be right.
-    fn next(&mut self) -> Result<Option<Record>, StoreError> {
+    pub fn next_record(&mut self) -> Result<Option<Record>, StoreError> {
         if self.ended {
             return Ok(None);
         }
@@ -222,8 +242,7 @@ impl<R: Read> Stream<R> {
         }
         let mut bytes = vec![0; len];
         self.fill(&mut bytes)?;
-        let record =
-            if with_value == 0 { Record::decode_body(&bytes) } else { Record::decode(&bytes) };
+        let record = if with_value == 0 { Record::decode_body(&bytes) } else { Record::decode(&bytes) };
         record.map(Some).map_err(|e| StoreError::Stream(e.to_string()))
     }
 

@@ -190,11 +190,7 @@ impl Writer {
     }
 
     /// One transaction: every item and whatever waited for it, parents first.
-    fn transact(
-        &mut self,
-        items: &[Item],
-        now: Millis,
-    ) -> Result<(Findings, Option<Changes>), StoreError> {
+    fn transact(&mut self, items: &[Item], now: Millis) -> Result<(Findings, Option<Changes>), StoreError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let classifier = self.shared.feed.classifier();
         let mut batch = Batch::new(&tx, self.shared.root, &mut self.owners, classifier)?;
@@ -369,7 +365,8 @@ impl Writer {
             if added >= room {
                 break;
             }
-            added += tx.prepare_cached("INSERT OR IGNORE INTO book(name) VALUES(?1)")?.execute(params![name])?;
+            added +=
+                tx.prepare_cached("INSERT OR IGNORE INTO book(name) VALUES(?1)")?.execute(params![name])?;
         }
         if added > 0 {
             tx.commit()?;

@@ -4,6 +4,7 @@
 //! commas, and a comma inside a list's item escaped before the string's own escapes (Appendix A there).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -13,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::RdataError;
 use super::parse::{TextError, TextFault, decimal};
 use super::print::quoted;
-use super::token::{Quotes, Token, octets};
+use super::token::{LexFault, Quotes, Token, octets};
 
 const MANDATORY: u16 = 0;
 const ALPN: u16 = 1;
@@ -69,16 +70,15 @@ fn take(rest: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     Some((u16::from_be_bytes([*k1, *k0]), value, tail))
 }
 
-/// Whether `params` holds `key`; `params` is whole.
-fn holds(params: &[u8], key: u16) -> bool {
+/// Whether `params`, which is whole, holds all of `keys`. Both ascend, so one pass does.
+fn holds(params: &[u8], keys: &[[u8; 2]]) -> bool {
+    let mut missing = keys.iter().map(|key| u16::from_be_bytes(*key)).peekable();
     let mut rest = params;
     while let Some((found, _, tail)) = take(rest) {
-        if found == key {
-            return true;
-        }
+        missing.next_if_eq(&found);
         rest = tail;
     }
-    false
+    missing.peek().is_none()
 }
 
 /// Checks parameters in wire form.
@@ -92,11 +92,10 @@ pub(super) fn check(params: &[u8]) -> Result<(), RdataError> {
             return Err(rule("are not in ascending order, each key once"));
         }
         check_value(key, value).map_err(rule)?;
-        if key == MANDATORY && !value.as_chunks().0.iter().all(|key| holds(params, u16::from_be_bytes(*key)))
-        {
+        if key == MANDATORY && !holds(params, value.as_chunks().0) {
             return Err(rule("lack a key that `mandatory` lists"));
         }
-        if key == NO_DEFAULT_ALPN && !holds(params, ALPN) {
+        if key == NO_DEFAULT_ALPN && !holds(params, &[ALPN.to_be_bytes()]) {
             return Err(rule("with `no-default-alpn` need `alpn` too"));
         }
         (last, rest) = (Some(key), tail);
@@ -144,7 +143,7 @@ fn check_value(key: u16, value: &[u8]) -> Result<(), &'static str> {
 
 /// Reads parameters, and appends their wire form.
 pub(super) fn parse(tokens: &[Token<'_>], out: &mut Vec<u8>) -> Result<(), TextError> {
-    let mut params: Vec<(u16, Vec<u8>)> = Vec::new();
+    let mut params: BTreeMap<u16, Vec<u8>> = BTreeMap::new();
     for token in tokens {
         let equals = token.raw.iter().position(|&octet| octet == b'=').unwrap_or(token.raw.len());
         let word = String::from_utf8_lossy(&token.raw[..equals]).escape_debug().to_string();
@@ -153,16 +152,19 @@ pub(super) fn parse(tokens: &[Token<'_>], out: &mut Vec<u8>) -> Result<(), TextE
             .filter(|_| token.quotes != Quotes::Whole)
             .ok_or_else(|| fault("no such key: write alpn=, port=, ipv4hint= … or keyNNNNN="))?;
         let raw = token.raw.get(equals + 1..).unwrap_or_default();
-        let raw = if token.quotes == Quotes::Value { &raw[1..raw.len() - 1] } else { raw };
+        let raw = match token.quotes {
+            Quotes::Value => raw.strip_prefix(b"\"").and_then(|raw| raw.strip_suffix(b"\"")),
+            Quotes::None | Quotes::Whole => Some(raw),
+        };
+        let raw = raw.ok_or_else(|| TextFault::from(LexFault::StrayQuote).at(token))?;
         let text = octets(raw).ok_or_else(|| TextFault::Escape.at(token))?;
         let value = if opaque { Ok(text) } else { value_from_text(key, &text) };
         let value = value.and_then(|value| check_value(key, &value).map(|()| value)).map_err(fault)?;
         if value.len() > usize::from(u16::MAX) {
             return Err(fault("is longer than 65535 octets"));
         }
-        match params.binary_search_by_key(&key, |(key, _)| *key) {
-            Ok(_) => return Err(fault("stands twice")),
-            Err(place) => params.insert(place, (key, value)),
+        if params.insert(key, value).is_some() {
+            return Err(fault("stands twice"));
         }
     }
     for (key, value) in params {

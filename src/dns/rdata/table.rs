@@ -189,6 +189,12 @@ pub(crate) fn parts(rtype: u16) -> Option<&'static [Part]> {
     (!layout.parts.is_empty()).then_some(layout.parts)
 }
 
+/// Whether the text of a type ends in base64 or hexadecimal, which may be broken anywhere.
+pub(crate) fn ends_in_digits(rtype: u16) -> bool {
+    let last = parts(rtype).and_then(<[Part]>::last);
+    matches!(last, Some((_, Form::Hex | Form::Base64)))
+}
+
 /// The number of a type written `A`, `aaaa` or `TYPE65400`.
 pub fn rtype_from_text(text: &str) -> Option<u16> {
     if let Some(layout) = TABLE.iter().find(|layout| layout.text.eq_ignore_ascii_case(text)) {

@@ -251,6 +251,9 @@ fn faults_name_the_word_and_what_to_write() {
         ),
         ("HTTPS", "1 . mandatory=alpn", 5, "the parameters lack a key that `mandatory` lists"),
         ("HTTPS", "1 . no-default-alpn", 5, "the parameters with `no-default-alpn` need `alpn` too"),
+        ("HTTPS", "1 . key9=a=\"x\"", 5, "a quote inside a word"),
+        ("HTTPS", "1 . mandatory=alpn,port,key7000 alpn=h2 port=1", 41, "the parameters lack a key"),
+        ("HTTPS", "1 . \"port=1\"", 5, "parameter `port`: no such key"),
         ("CAA", "0 is-sue x", 10, "the tag has only letters and digits"),
         ("DS", "1 8 2 1234", 7, "the digest does not have the length of its type"),
         (
@@ -402,7 +405,7 @@ fn any_params() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// A type and well-formed RDATA of it; where a random digest has the wrong length, opaque octets.
-fn any_rdata() -> impl Strategy<Value = (u16, Vec<u8>)> {
+pub(crate) fn any_rdata() -> impl Strategy<Value = (u16, Vec<u8>)> {
     let known: Vec<u16> = (1..=300).filter(|code| table::parts(*code).is_some()).collect();
     let rtype = prop_oneof![9 => proptest::sample::select(known), 1 => Just(65_400)];
     rtype.prop_flat_map(|code| {

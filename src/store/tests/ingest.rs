@@ -107,7 +107,8 @@ fn a_record_ahead_of_our_clock_waits_for_its_time_and_its_child_for_it() {
     let bed = Bed::new();
     let store = bed.create();
     let heard = listen(&store);
-    let early = bed.record_at(bed.now().plus(bed.rules.drift_ms + 5_000), &bed.founding_links(), 1, "a", "early");
+    let early =
+        bed.record_at(bed.now().plus(bed.rules.drift_ms + 5_000), &bed.founding_links(), 1, "a", "early");
     let child = bed.record_on(&[bed.link(&early), bed.link(&bed.genesis[0])], 1, "b", "child");
     let until = bed.now().plus(5_000);
     let id = early.id(&bed.network);
@@ -208,8 +209,10 @@ fn a_failed_transaction_leaves_nothing_and_the_writer_goes_on() {
     assert!(matches!(ingest_one(&store, &child), Verdict::Orphan { .. }));
     // The last table written refuses: everything before it must go too.
     let side = rusqlite::Connection::open(schema::file(bed.home.path())).unwrap();
-    side.execute_batch("CREATE TRIGGER no BEFORE INSERT ON presence BEGIN SELECT RAISE(ABORT, 'no room'); END")
-        .unwrap();
+    side.execute_batch(
+        "CREATE TRIGGER no BEFORE INSERT ON presence BEGIN SELECT RAISE(ABORT, 'no room'); END",
+    )
+    .unwrap();
     let Verdict::Refused(refusal) = ingest_one(&store, &parent) else { panic!("stored") };
     assert!(matches!(&refusal, Refusal::Storage(why) if why.contains("no room")) && !refusal.at_fault());
     assert!(heard.lock().is_empty());

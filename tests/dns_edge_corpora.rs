@@ -1,0 +1,36 @@
+//! Hostile packets at a server with a made-up zone: no panic, no silence.
+
+#[path = "common/corpora.rs"]
+mod corpora;
+#[path = "common/edge.rs"]
+mod edge;
+
+use edge::{A, Ask, Edge, config};
+
+#[test]
+fn hostile_packets_over_udp_are_answered_and_harm_nothing() {
+    let edge = Edge::start(&config());
+    let control = Ask::new("www.edge.test.", A).bytes();
+    for file in corpora::FILES {
+        let Some(packets) = corpora::packets(file) else { continue };
+        let answered = corpora::over_udp(edge.address(), &packets, &control);
+        println!("{file}: {answered} of {} answered over UDP", packets.len());
+        let least = if file == corpora::CZNIC { corpora::CZNIC_ANSWERED } else { 1 };
+        assert!(answered >= least, "{file}: only {answered} answered");
+    }
+    assert_eq!(edge.metrics.dns.panics.count(), 0);
+    assert_eq!(edge.metrics.dns.overloaded.count(), 0);
+}
+
+#[test]
+fn hostile_packets_over_tcp_are_answered_and_harm_nothing() {
+    let edge = Edge::start(&config());
+    let control = Ask::new("www.edge.test.", A).bytes();
+    for file in corpora::FILES {
+        let Some(packets) = corpora::packets(file) else { continue };
+        let answered = corpora::over_tcp(edge.address(), &packets, &control);
+        println!("{file}: {answered} of {} answered over TCP", packets.len());
+        assert!(answered > 0, "{file}");
+    }
+    assert_eq!(edge.metrics.dns.panics.count(), 0);
+}
