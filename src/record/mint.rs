@@ -124,7 +124,8 @@ impl Draft<'_> {
         {
             return Err(MintError::NameTooLong(long));
         }
-        let (got, want) = (self.links.len(), usize::from(rules.links_min));
+        // Twice the same link is one link.
+        let (got, want) = (sorted_links(self.links).len(), usize::from(rules.links_min));
         if got < want || got > LINKS_MAX { Err(MintError::Links { got, want }) } else { Ok(()) }
     }
 
