@@ -2,6 +2,8 @@
 
 #[path = "common/edge.rs"]
 mod edge;
+#[path = "common/skip.rs"]
+mod skip;
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
@@ -220,7 +222,7 @@ fn both_families_are_served_where_there_are_two() {
     let mut both = config();
     both.listen.push("[::1]:0".parse().unwrap());
     if std::net::UdpSocket::bind("[::1]:0").is_err() {
-        println!("SKIPPED: no IPv6 here");
+        skip::skip("no IPv6 here");
         return;
     }
     let edge = Edge::start(&both);

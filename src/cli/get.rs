@@ -7,10 +7,11 @@ use super::Cx;
 use super::fail::{Done, usage};
 use super::selector::{Ordinals, Selector};
 use super::{link, time, value};
+use crate::api::Lf;
 use crate::api::json::{OwnerText, Query, QueryRange, QueryResult, QueryResults};
 use crate::record::Millis;
 
-/// Print the value of a key.
+/// Print the value of a key
 ///
 ///   lfdns get bad horse#2            the value under horse, ordinal 2, under bad
 ///   lfdns get bad horse#             all ordinals of horse

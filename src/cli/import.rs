@@ -4,15 +4,19 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::Cx;
 use super::fail::Done;
-use super::link::{self, Way};
+use super::link;
 use super::progress::bar;
+use crate::api::Lf;
 use crate::node::first::make_home;
-use crate::store::{Progress, Store};
+use crate::store::{ExportReader, Progress, Store};
+
+/// Records handed over at a time.
+const BATCH: usize = 2_048;
 
 /// Read records that `lfdns export` wrote.
 ///
@@ -31,16 +35,12 @@ pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
         bar.set_length(progress.total);
         bar.set_position(progress.done);
     };
-    let remote = !cx.url.is_empty();
-    let done = if !remote && !Store::exists(&cx.home)? {
+    let done = if cx.url.is_empty() && !Store::exists(&cx.home)? {
         make_home(&cx.home)?;
         let config = cx.config()?;
         Store::create_from_export(&cx.home, input, &config.store, link::clock(), &mut progress)?.1
     } else {
-        match link::way(cx)? {
-            Way::Node(node) => link::import(&node, input, &mut progress)?,
-            Way::Store(store) => store.import(input, &mut progress)?,
-        }
+        through(link::node_or_store(cx)?.as_ref(), input, &mut progress)?
     };
     bar.finish_and_clear();
     let Progress { done, accepted, known, refused, .. } = done;
@@ -49,9 +49,37 @@ pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
         || format!("{done} records: {accepted} new, {known} known already, {refused} refused"),
     )?;
     if refused > 0 {
-        anyhow::bail!("{refused} records were refused");
+        bail!("{refused} records were refused");
     }
     Ok(Done::Well)
+}
+
+/// Hands the records to a node, or to the store opened here.
+fn through(lf: &dyn Lf, input: impl Read, progress: &mut dyn FnMut(Progress)) -> anyhow::Result<Progress> {
+    let mut export = ExportReader::open(input)?;
+    if lf.network()?.id != export.network() {
+        bail!("the export holds another network than this node");
+    }
+    let mut state = Progress { total: export.total(), ..Progress::default() };
+    let mut batch = Vec::new();
+    loop {
+        let next = export.next_record()?;
+        let ended = next.is_none();
+        // A node takes records with their values; one whose value is not in the export is counted as refused.
+        batch.extend(next);
+        if batch.len() < BATCH && !ended {
+            continue;
+        }
+        let report = lf.post(&std::mem::take(&mut batch))?;
+        state.done += report.total();
+        state.accepted += report.accepted;
+        state.known += report.known;
+        state.refused += report.total() - report.accepted - report.known;
+        progress(state);
+        if ended {
+            return Ok(state);
+        }
+    }
 }
 
 fn open(file: &Path) -> io::Result<Box<dyn Read>> {

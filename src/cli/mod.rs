@@ -2,6 +2,7 @@
 //! found through its home or by URL; what a command prints is text or one JSON document.
 
 mod backup;
+mod bench;
 mod check;
 mod completions;
 mod export;
@@ -42,16 +43,17 @@ const AFTER: &str = "\
 Exit codes:
   0  done
   1  failed
-  2  wrong usage, or a difference found (`zone diff`, `zone publish --dry-run`, `network amend --dry-run`, `check`)
+  2  wrong usage, or a difference found (zone diff, --dry-run, check)
   3  no node could be reached
 
-Without --home: $XDG_DATA_HOME/lfdns, else /var/lib/lfdns for root, else ~/.local/share/lfdns.
-Without --url: the node running on that home, else the nodes in `[client] url` of its node.toml.";
+Home, without --home or LFDNS_HOME: $XDG_DATA_HOME/lfdns, else /var/lib/lfdns for
+root, else ~/.local/share/lfdns. Node, without --url or LFDNS_URL: the one running
+on that home, else those in `[client] url` of the home's node.toml.";
 
 /// A DNS server straight out of a signed, replicated record store.
 ///
-/// `lfdns node` starts a node; with an empty home it makes a private network of its own. Everything else
-/// reads from it and writes to it:
+/// `lfdns node` starts a node; with an empty home it makes a private network
+/// of its own. All other commands read from it, write to it, or look at its home.
 ///
 ///   lfdns set bad horse#2 'The Thoroughbred of Sin'
 ///   lfdns get bad horse#2
@@ -60,10 +62,10 @@ Without --url: the node running on that home, else the nodes in `[client] url` o
 #[command(name = "lfdns", version, verbatim_doc_comment, after_help = AFTER, max_term_width = 100)]
 pub(crate) struct Cli {
     /// The node's directory: store, owners, configuration.
-    #[arg(long, global = true, value_name = "DIR", env = "LFDNS_HOME")]
+    #[arg(long, global = true, value_name = "DIR", env = "LFDNS_HOME", hide_env_values = true)]
     home: Option<PathBuf>,
-    /// A node's HTTP address, such as http://127.0.0.1:9980; may be given several times, tried in turn.
-    #[arg(long, global = true, value_name = "URL", env = "LFDNS_URL", value_delimiter = ',')]
+    /// A node's address, http://127.0.0.1:9980; several are tried in turn.
+    #[arg(long, global = true, value_name = "URL", env = "LFDNS_URL", hide_env_values = true, value_delimiter = ',')]
     url: Vec<String>,
     /// Print one JSON document; errors as {"error": …} on stderr.
     #[arg(long, global = true)]
@@ -90,6 +92,8 @@ enum Command {
     Export(export::Args),
     Import(import::Args),
     Backup(backup::Args),
+    #[command(subcommand)]
+    Bench(bench::Command),
     Completions(completions::Args),
     Man(man::Args),
 }
@@ -151,6 +155,7 @@ fn run(cli: Cli, out: Out) -> anyhow::Result<Done> {
         Command::Export(args) => export::run(&args, &cx),
         Command::Import(args) => import::run(&args, &cx),
         Command::Backup(args) => backup::run(&args, &cx),
+        Command::Bench(command) => bench::run(command, &cx),
         Command::Completions(args) => completions::run(&args, &cx),
         Command::Man(args) => man::run(&args, &cx),
     };

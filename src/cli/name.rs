@@ -35,7 +35,7 @@ pub(crate) fn run(command: Command, cx: &Cx) -> anyhow::Result<Done> {
     match command {
         Command::Show { name, rtype } => {
             let explained = link::connect(cx)?.explain(&name, rtype.as_deref())?;
-            cx.out.result(|| explained.clone(), || text(&explained, 0))?;
+            cx.out.result(|| explained.clone(), || text(&explained, cx))?;
             Ok(Done::Well)
         }
         Command::List { zone, owner } => list(zone, owner.as_deref(), cx),
@@ -84,49 +84,47 @@ fn zones_of(rules: &Value) -> Vec<String> {
     zones.filter_map(|zone| zone["suffix"].as_str().map(str::to_owned)).collect()
 }
 
-/// A JSON document as an indented outline.
-fn text(value: &Value, depth: usize) -> String {
-    let indent = "  ".repeat(depth);
-    match value {
-        Value::Object(map) => map
-            .iter()
-            .filter(|(_, value)| !is_empty(value))
-            .map(|(key, value)| match value {
-                Value::Object(_) | Value::Array(_) => format!("{indent}{key}:\n{}", text(value, depth + 1)),
-                plain => format!("{indent}{key}: {}\n", plain_text(plain)),
-            })
-            .collect(),
-        Value::Array(list) => list
-            .iter()
-            .map(|item| match item {
-                Value::Object(map) => {
-                    let parts: Vec<String> = map
-                        .iter()
-                        .filter(|(_, value)| !is_empty(value))
-                        .map(|(key, value)| format!("{key} {}", plain_text(value)))
-                        .collect();
-                    format!("{indent}- {}\n", parts.join(", "))
+/// The explanation's parts, in the order in which the decision is made.
+const ORDER: [&str; 16] = [
+    "question", "zone", "local_zone", "authority", "path", "cut", "speakers", "steps", "records", "rcode", "reason",
+    "answer", "authority_section", "additional", "until_ms", "until",
+];
+
+/// The explanation as an outline, in the order of the decision; what is empty is left out.
+fn text(explained: &Value, cx: &Cx) -> String {
+    let Value::Object(map) = explained else { return explained.to_string() };
+    let unknown = map.keys().map(String::as_str).filter(|key| !ORDER.contains(key));
+    let mut text = String::new();
+    for key in ORDER.into_iter().chain(unknown) {
+        let title = cx.out.bold(&key.replace('_', " "));
+        match map.get(key) {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(list)) => {
+                let items: String = list.iter().map(|item| format!("  {}\n", item_text(item))).collect();
+                if !items.is_empty() {
+                    text.push_str(&format!("{title}\n{items}"));
                 }
-                plain => format!("{indent}- {}\n", plain_text(plain)),
-            })
-            .collect(),
-        plain => format!("{indent}{}\n", plain_text(plain)),
+            }
+            Some(plain) => text.push_str(&format!("{title}  {}\n", item_text(plain))),
+        }
     }
+    text
 }
 
-fn plain_text(value: &Value) -> String {
+/// One line: of an object its parts that are not empty, the most telling first.
+fn item_text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
+        Value::Object(map) => {
+            let first = ["fate", "why", "type", "id"];
+            let rest = map.keys().map(String::as_str).filter(|key| !first.contains(key));
+            let parts = first.into_iter().chain(rest).filter_map(|key| match map.get(key)? {
+                Value::Null => None,
+                value if first.contains(&key) => Some(item_text(value)),
+                value => Some(format!("{key} {}", item_text(value))),
+            });
+            parts.collect::<Vec<_>>().join("  ")
+        }
         other => other.to_string(),
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        Value::String(text) => text.is_empty(),
-        _ => false,
     }
 }

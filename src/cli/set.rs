@@ -11,14 +11,15 @@ use super::{Cx, link, time};
 use crate::api::{Entry, Lf};
 use crate::record::Compression;
 
-/// Set a key to a value.
+/// Set a key to a value
 ///
 ///   lfdns set bad horse#2 'The Thoroughbred of Sin'
 ///   lfdns set bad horse --file horse.jpg
 ///   lfdns set bad horse ''           delete it; so does --delete
 ///
-/// The last argument is the value, those before it are the selectors in order. The record is signed here, with
-/// the default owner's key or that of --owner; no key is ever sent. When this ends well, the value is on disk.
+/// The last argument is the value, those before it are the selectors in order. The
+/// record is signed here, with the default owner's key or that of --owner; no key is
+/// ever sent. When this ends well, the value is on the node's disk.
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {

@@ -2,6 +2,9 @@
 //! the folder beside it is absent, the tests that want them say so and pass.
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "skip.rs"]
+mod skip;
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -28,7 +31,7 @@ pub fn packets(file: &str) -> Option<Vec<Vec<u8>>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora");
     let folder: PathBuf = std::env::var_os("LFDNS_CORPORA").map_or(folder, PathBuf::from);
     let Ok(all) = std::fs::read(folder.join(file)) else {
-        println!("SKIPPED: no {file} in {}", folder.display());
+        skip::skip(&format!("no {file} in {}", folder.display()));
         return None;
     };
     let mut packets = Vec::new();

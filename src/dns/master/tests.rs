@@ -1,3 +1,5 @@
+//! What master files mean: directives, defaults, escapes, and errors with their place.
+
 use std::net::Ipv4Addr;
 
 use proptest::collection::vec;

@@ -1,3 +1,5 @@
+//! What names promise: parsing, printing, order, limits.
+
 use proptest::prelude::*;
 
 use super::*;
