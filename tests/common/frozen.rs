@@ -1,5 +1,5 @@
 //! Files of frozen vectors: compared with what the code makes, or written anew under `LFDNS_BLESS=1`.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::PathBuf;
 
