@@ -91,7 +91,7 @@ fn bytes(c: &mut Criterion) {
     let encoded = record.encode();
     let mut group = c.benchmark_group("bytes");
     group.bench_function("bare hash of as many", |b| {
-        b.iter(|| hash("bench", &bed.network, &[black_box(&encoded)]))
+        b.iter(|| hash("bench", &bed.network, &[black_box(&encoded)]));
     });
     group.bench_function("encode", |b| b.iter(|| black_box(&record).encode()));
     group.bench_function("decode", |b| b.iter(|| Record::decode(black_box(&encoded)).unwrap()));

@@ -12,13 +12,11 @@ use serde_json::Value;
 /// A file of `../shared/vectors`, if that folder is there.
 fn shared(file: &str) -> Option<Value> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors").join(file);
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(serde_json::from_slice(&bytes).expect("the vectors are JSON")),
-        Err(_) => {
-            println!("skipped: {} is not there", path.display());
-            None
-        }
-    }
+    let Ok(bytes) = std::fs::read(&path) else {
+        println!("skipped: {} is not there", path.display());
+        return None;
+    };
+    Some(serde_json::from_slice(&bytes).expect("the vectors are JSON"))
 }
 
 /// The verdict; a key or signature of another length is none.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{Header, Kind, Record, Work};
 use super::hash::hash;
-use super::ids::unhex32;
+use super::ids::{hex32, unhex32};
 use super::{
     LINKS_MAX, Millis, NAME_MAX, NetworkId, Owner, OwnerKey, RECORD_MAX, RecordId, SELECTORS_MAX,
     SIGNATURE_LEN,
@@ -241,7 +241,7 @@ impl Rules {
     pub fn private(nonce: &[u8; 32], name: &str) -> Rules {
         Rules {
             version: 1,
-            nonce: nonce.iter().map(|b| format!("{b:02x}")).collect(),
+            nonce: hex32(nonce),
             limits: Limits { value_max: VALUE_MAX },
             links_min: 2,
             drift_ms: 60_000,
