@@ -66,12 +66,28 @@ pub fn clock() -> Clock {
 pub struct Writer {
     child: Child,
     said: Receiver<Said>,
-    acknowledged: Vec<RecordId>,
+    acknowledged: Vec<(RecordId, SystemTime)>,
 }
 
 enum Said {
-    Acknowledged(RecordId),
+    Acknowledged(RecordId, SystemTime),
     Complaint(String),
+}
+
+impl Said {
+    fn read(line: &str) -> Option<Said> {
+        let (word, rest) = line.split_once(' ')?;
+        if word == "complaint" {
+            return Some(Said::Complaint(rest.to_owned()));
+        }
+        let (id, nanos) = rest.split_once(' ').filter(|_| word == "acknowledged")?;
+        Some(Said::Acknowledged(id.parse().ok()?, instant(nanos)?))
+    }
+}
+
+/// Nanoseconds since 1970, in digits.
+pub fn instant(nanos: &str) -> Option<SystemTime> {
+    Some(UNIX_EPOCH + Duration::from_nanos(nanos.trim().parse().ok()?))
 }
 
 impl Writer {
@@ -85,12 +101,8 @@ impl Writer {
         let (say, said) = channel();
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let what = match line.split_once(' ') {
-                    Some(("acknowledged", id)) => Said::Acknowledged(id.parse().expect("a record's id")),
-                    Some(("complaint", words)) => Said::Complaint(words.to_owned()),
-                    // The test runner's own lines.
-                    _ => continue,
-                };
+                // Others are the test runner's own.
+                let Some(what) = Said::read(&line) else { continue };
                 if say.send(what).is_err() {
                     return;
                 }
@@ -124,17 +136,18 @@ impl Writer {
         while let Ok(said) = self.said.recv() {
             self.note(said);
         }
-        std::mem::take(&mut self.acknowledged)
+        self.acknowledged.iter().map(|(id, _)| *id).collect()
     }
 
-    /// The same after a power cut, when the process could not but complain.
-    pub fn bury(mut self) -> Vec<RecordId> {
+    /// The same after a power cut: what it had acknowledged before that instant. Later it may well complain.
+    pub fn bury(mut self, cut: SystemTime) -> Vec<RecordId> {
         self.end();
-        let ids = self.said.iter().filter_map(|said| match said {
-            Said::Acknowledged(id) => Some(id),
+        let late = self.said.iter().filter_map(|said| match said {
+            Said::Acknowledged(id, at) => Some((id, at)),
             Said::Complaint(_) => None,
         });
-        self.acknowledged.iter().copied().chain(ids).collect()
+        let said = self.acknowledged.iter().copied().chain(late);
+        said.filter_map(|(id, at)| (at < cut).then_some(id)).collect()
     }
 
     fn end(&mut self) {
@@ -144,7 +157,7 @@ impl Writer {
 
     fn note(&mut self, said: Said) {
         match said {
-            Said::Acknowledged(id) => self.acknowledged.push(id),
+            Said::Acknowledged(id, at) => self.acknowledged.push((id, at)),
             Said::Complaint(words) => panic!("the writing process: {words}"),
         }
     }
@@ -305,7 +318,8 @@ fn report(verdicts: &[Verdict]) -> bool {
 }
 
 fn acknowledge(ids: impl Iterator<Item = RecordId>) {
-    let lines: Vec<String> = ids.map(|id| format!("acknowledged {id}\n")).collect();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_nanos();
+    let lines: Vec<String> = ids.map(|id| format!("acknowledged {id} {now}\n")).collect();
     print(&lines.concat());
 }
 
