@@ -1,3 +1,7 @@
-//! The `lfdns` program.
+//! The `lfdns` program: everything is in the library's `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lfdns::cli::main()
+}

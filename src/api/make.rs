@@ -55,7 +55,7 @@ pub struct Made {
 pub struct Progress {
     /// Entries whose records are on the disk.
     pub stored: u64,
-    /// Entries whose records are not, with a reason in the report.
+    /// Entries whose records are not: refused or made to wait, as the report says.
     pub refused: u64,
 }
 

@@ -1,14 +1,16 @@
-//! What UDP and TCP share: the cache in front, the queue and the workers behind it.
+//! What UDP and TCP share: the cache in front, the queue and the workers behind it. Without sockets it is also how
+//! tests and benchmarks ask as a client would: [`Front::in_process`].
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::cache::Cache;
 use super::config::Config;
-use super::handler::{Responder, Response};
+use super::handler::{Clock, Responder, Response};
 use super::pool::{Job, Queue, Send};
 use super::reply::{Answer, Rcode};
-use super::wire::{self, Plain, Via};
+pub use super::wire::Via;
+use super::wire::{self, Plain};
 use crate::metrics::Metrics;
 use crate::record::Millis;
 
@@ -25,13 +27,38 @@ pub(crate) struct Arrival<'a> {
 }
 
 /// Answers from the cache, or has the workers answer.
-pub(crate) struct Front<A> {
+pub struct Front<A> {
     responder: Arc<Responder<A>>,
     cache: Cache,
     queue: Arc<Queue>,
 }
 
 impl<A: Answer> Front<A> {
+    /// One that no socket feeds and no worker serves.
+    pub fn in_process(answer: Arc<A>, config: &Config, clock: Clock, metrics: Arc<Metrics>) -> Arc<Front<A>> {
+        let responder = Arc::new(Responder::new(answer, config, clock, metrics));
+        Front::new(responder, config, Arc::default())
+    }
+
+    /// Answers a message as a socket's client would be answered, on this thread: from the cache, else by the
+    /// resolver. None where it gets no answer.
+    pub fn answer(&self, packet: &[u8], via: Via, from: SocketAddr) -> Option<Vec<u8>> {
+        let (mut key, mut out) = (Vec::new(), Vec::new());
+        if self.hit(packet, via, self.now(), &mut key, &mut out) {
+            self.metrics().dns.cache_hits.raise();
+            return Some(out);
+        }
+        self.metrics().dns.cache_misses.raise();
+        let response = self.responder.respond(packet, from, via, None)?;
+        self.keep(packet, via, &response, &mut key);
+        Some(response.bytes)
+    }
+
+    /// Answers a message as if nothing had ever been kept, and keeps nothing.
+    pub fn answer_afresh(&self, packet: &[u8], via: Via, from: SocketAddr) -> Option<Vec<u8>> {
+        Some(self.responder.respond(packet, from, via, None)?.bytes)
+    }
+
     pub(crate) fn new(responder: Arc<Responder<A>>, config: &Config, queue: Arc<Queue>) -> Arc<Front<A>> {
         Arc::new(Front { responder, cache: Cache::new(config.cache_bytes), queue })
     }
@@ -96,16 +123,16 @@ impl<A: Answer> Front<A> {
             let Some(response) = self.responder.respond(&job.packet, job.from, job.via, job.local) else {
                 continue;
             };
-            self.keep(&job, &response, &mut key);
+            self.keep(&job.packet, job.via, &response, &mut key);
             (job.send)(response.bytes);
         }
     }
 
     /// Keeps an answer for the next who asks, with nothing in it that is only this client's.
-    fn keep(&self, job: &Job, response: &Response, key: &mut Vec<u8>) {
+    fn keep(&self, packet: &[u8], via: Via, response: &Response, key: &mut Vec<u8>) {
         let Some(keep) = &response.keep else { return };
-        let Some(plain) = Plain::read(&job.packet) else { return };
-        if !plain.may_fill(&response.bytes, job.via) || !plain.key(&job.packet, job.via, key) {
+        let Some(plain) = Plain::read(packet) else { return };
+        if !plain.may_fill(&response.bytes, via) || !plain.key(packet, via, key) {
             return;
         }
         let counters = self.responder.answerer().counters();

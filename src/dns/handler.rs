@@ -72,7 +72,7 @@ pub(crate) struct Responder<A> {
 }
 
 /// A [`Responder`] at work on one request: what hickory calls a handler.
-pub struct Handler<A> {
+pub(crate) struct Handler<A> {
     responder: Arc<Responder<A>>,
     local: Option<IpAddr>,
     keep: OnceLock<Keep>,

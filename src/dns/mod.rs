@@ -10,7 +10,7 @@ pub mod counters;
 mod decide;
 mod encode;
 pub mod explain;
-mod front;
+pub mod front;
 pub mod handler;
 pub mod histogram;
 pub mod list;

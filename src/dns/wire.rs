@@ -32,7 +32,7 @@ const FLAG_CD: u8 = 0x10;
 
 /// How a message came to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Via {
+pub enum Via {
     /// In a datagram.
     Udp,
     /// Over a stream.

@@ -43,7 +43,7 @@ pub use error::{QueueFull, Refusal, StoreError};
 pub use feed::{Changed, Classifier, Commit, Subscriber};
 pub use query::{Contender, Group, Listed, Listing, Query, Range};
 pub use snapshot::{Head, Presence, Row, Snapshot};
-pub use stream::Progress;
+pub use stream::{ExportReader, Progress};
 
 use crate::record::{Link, Millis, NetworkId, OwnerKey, PathKey, RecordId, Rules};
 use door::Door;

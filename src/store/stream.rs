@@ -75,7 +75,7 @@ impl Store {
         input: impl Read,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Progress, StoreError> {
-        let mut stream = Stream::open(input)?;
+        let mut stream = ExportReader::open(input)?;
         if stream.network != self.network() {
             return Err(StoreError::Stream("it holds another network".into()));
         }
@@ -91,11 +91,11 @@ impl Store {
         clock: Clock,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Store, Progress), StoreError> {
-        let mut stream = Stream::open(input)?;
+        let mut stream = ExportReader::open(input)?;
         let mut genesis = Vec::new();
         let mut ahead = None;
         while genesis.len() < FOUNDING_MAX {
-            match stream.next()? {
+            match stream.next_record()? {
                 Some(record) if record.header.kind == Kind::Genesis => genesis.push(record),
                 other => {
                     ahead = other;
@@ -117,7 +117,7 @@ impl Store {
 
     fn take_in(
         &self,
-        stream: &mut Stream<impl Read>,
+        stream: &mut ExportReader<impl Read>,
         mut records: Vec<Record>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Progress, StoreError> {
@@ -125,7 +125,7 @@ impl Store {
         loop {
             let mut ended = false;
             while records.len() < AT_A_TIME && !ended {
-                match stream.next()? {
+                match stream.next_record()? {
                     Some(record) => records.push(record),
                     None => ended = true,
                 }
@@ -175,8 +175,9 @@ impl<W: Write> Hashing<W> {
     }
 }
 
-/// An export being read.
-struct Stream<R> {
+/// An export being read, record by record: what [`Store::import`] reads, for whoever hands it to a node
+/// instead.
+pub struct ExportReader<R> {
     input: R,
     hash: Sha3_256,
     network: NetworkId,
@@ -185,9 +186,10 @@ struct Stream<R> {
     ended: bool,
 }
 
-impl<R: Read> Stream<R> {
-    fn open(input: R) -> Result<Stream<R>, StoreError> {
-        let mut stream = Stream {
+impl<R: Read> ExportReader<R> {
+    /// Reads the head of an export.
+    pub fn open(input: R) -> Result<ExportReader<R>, StoreError> {
+        let mut stream = ExportReader { 
             input,
             hash: Sha3_256::new(),
             network: NetworkId([0; 32]),
@@ -209,8 +211,18 @@ impl<R: Read> Stream<R> {
         Ok(stream)
     }
 
+    /// Whose records these are.
+    pub fn network(&self) -> NetworkId {
+        self.network
+    }
+
+    /// How many records it holds.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
     /// The next record; after the last one the hash must be right.
-    fn next(&mut self) -> Result<Option<Record>, StoreError> {
+    pub fn next_record(&mut self) -> Result<Option<Record>, StoreError> {
         if self.ended {
             return Ok(None);
         }

@@ -5,10 +5,9 @@ use axum::body::Body;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use serde::Deserialize;
 
-use super::{App, json, octets, off_worker, read_json};
-use crate::api::json::{LinkJson, NewestRequest, NewestTimes};
+use super::{App, Params, json, octets, off_worker, read_json};
+use crate::api::json::{LinkJson, LinksParams, NewestRequest, NewestTimes};
 use crate::api::{Refused, reads};
 use crate::record::LINKS_MAX;
 
@@ -19,19 +18,12 @@ pub(crate) const SLOTS_MAX: usize = 4_096;
 /// Bytes of that question: each slot as an array of 16 numbers, and the owner.
 const NEWEST_BYTES_MAX: usize = SLOTS_MAX * 80 + 1_024;
 
-#[derive(Deserialize)]
-pub(super) struct Wanted {
-    /// LF's: how many hashes.
-    count: Option<usize>,
-    /// Ours: how many sets, for as many records.
-    n: Option<usize>,
-}
-
 pub(super) async fn links(
     State(shared): App,
-    Query(wanted): Query<Wanted>,
+    wanted: Params<LinksParams>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
+    let Query(wanted) = wanted?;
     let accept = headers.get(header::ACCEPT).and_then(|a| a.to_str().ok()).unwrap_or_default();
     let sets = match wanted.n {
         Some(n) if n > LINK_SETS_MAX => {

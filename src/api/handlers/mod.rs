@@ -19,7 +19,8 @@ pub(crate) use links::{LINK_SETS_MAX, SLOTS_MAX};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -46,6 +47,8 @@ pub(crate) struct Shared {
 }
 
 type App = State<Arc<Shared>>;
+/// What stands behind the question mark, if it can be read.
+type Params<T> = Result<Query<T>, QueryRejection>;
 
 /// All routes.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
@@ -114,6 +117,18 @@ async fn writers_only(State(shared): App, request: Request, next: Next) -> Respo
     match shared.access.may_write(caller(&request)) {
         Ok(()) => next.run(request).await,
         Err(refused) => refused.into_response(),
+    }
+}
+
+impl From<QueryRejection> for Refused {
+    fn from(rejection: QueryRejection) -> Refused {
+        Refused::new(400, rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Refused {
+    fn from(rejection: PathRejection) -> Refused {
+        Refused::new(400, rejection.body_text())
     }
 }
 

@@ -11,12 +11,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
-use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use super::{App, Shared, finished, json, off_worker, turn};
 use crate::api::frames::{self, Frames, RECORDS_TYPE};
-use crate::api::json::{ErrorBody, PostReport};
+use crate::api::json::{BrokenReport, ErrorBody, PostReport};
 use crate::api::{Refused, body, writes};
 use crate::record::RECORD_MAX;
 use crate::store::Source;
@@ -50,15 +49,6 @@ async fn post_one(shared: &Arc<Shared>, body: Body) -> Result<Response, Refused>
     Ok(json(status, &posted))
 }
 
-/// A report that says why it is not whole.
-#[derive(Serialize)]
-struct Broken {
-    #[serde(flatten)]
-    error: ErrorBody,
-    #[serde(flatten)]
-    report: PostReport,
-}
-
 async fn post_many(shared: &Arc<Shared>, mut body: Body) -> Result<Response, Refused> {
     let _place = turn(&shared.bulk_posts).await?;
     let mut intake = Intake::new(Arc::clone(shared));
@@ -68,7 +58,7 @@ async fn post_many(shared: &Arc<Shared>, mut body: Body) -> Result<Response, Ref
     report.broken_off = Some(refused.message.clone());
     let status = StatusCode::from_u16(refused.status).unwrap_or(StatusCode::BAD_REQUEST);
     let error = ErrorBody { code: i32::from(refused.status), message: refused.message };
-    Ok(json(status, &Broken { error, report }))
+    Ok(json(status, &BrokenReport { error, report }))
 }
 
 /// A stream of records on its way into the store.

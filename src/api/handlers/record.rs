@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -11,20 +12,24 @@ use crate::api::Refused;
 use crate::api::json::RecordJson;
 use crate::record::{IdError, Record, RecordId};
 
-pub(super) async fn json(State(shared): App, Path(id): Path<String>) -> Result<Response, Refused> {
-    Ok(answer(StatusCode::OK, &RecordJson::from(&find(&shared, &id).await?)))
+/// The last part of the path, if it can be read.
+type Named = Result<Path<String>, PathRejection>;
+
+pub(super) async fn json(State(shared): App, id: Named) -> Result<Response, Refused> {
+    Ok(answer(StatusCode::OK, &RecordJson::from(&find(&shared, id).await?)))
 }
 
 /// The canonical bytes, value included: what `/post` takes.
-pub(super) async fn raw(State(shared): App, Path(id): Path<String>) -> Result<Response, Refused> {
-    let record = find(&shared, &id).await?;
+pub(super) async fn raw(State(shared): App, id: Named) -> Result<Response, Refused> {
+    let record = find(&shared, id).await?;
     match record.value {
         Some(_) => Ok(octets(record.encode())),
         None => Err(Refused::new(404, "the value of this record is not stored here")),
     }
 }
 
-async fn find(shared: &Arc<Shared>, id: &str) -> Result<Record, Refused> {
+async fn find(shared: &Arc<Shared>, id: Named) -> Result<Record, Refused> {
+    let Path(id) = id?;
     let id: RecordId = id.parse().map_err(|e: IdError| Refused::new(400, e.to_string()))?;
     off_worker(shared, move |parts| {
         let found = parts.store.snapshot()?.by_id(&id)?;

@@ -10,12 +10,11 @@ use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
-use serde::Deserialize;
 use tokio::sync::mpsc;
 
-use super::{App, Shared, finished, json, off_worker, turn};
+use super::{App, Params, Shared, finished, json, off_worker, turn};
 use crate::api::Refused;
-use crate::api::json::{ErrorBody, ZoneLine};
+use crate::api::json::{ErrorBody, ExplainParams, ZoneLine, ZoneParams};
 use crate::record::{IdError, OwnerKey};
 
 /// Bytes gathered before a piece of a listing is sent.
@@ -25,30 +24,19 @@ const PIECES_AHEAD: usize = 4;
 /// A reader who takes nothing for so long is let go: its listing holds the store's log back.
 const READER_DEADLINE: Duration = Duration::from_secs(30);
 
-#[derive(Deserialize)]
-pub(super) struct Question {
-    name: String,
-    #[serde(rename = "type")]
-    rtype: Option<String>,
-}
-
 pub(super) async fn explain(
     State(shared): App,
-    Query(question): Query<Question>,
+    question: Params<ExplainParams>,
 ) -> Result<Response, Refused> {
+    let Query(question) = question?;
     let explained =
         off_worker(&shared, move |parts| parts.explain.explain(&question.name, question.rtype.as_deref()));
     Ok(json(StatusCode::OK, &explained.await?))
 }
 
-#[derive(Deserialize)]
-pub(super) struct Which {
-    suffix: String,
-    owner: Option<String>,
-}
-
 /// Answers line by line while the zone is being read, so that its size does not matter.
-pub(super) async fn list(State(shared): App, Query(which): Query<Which>) -> Result<Response, Refused> {
+pub(super) async fn list(State(shared): App, which: Params<ZoneParams>) -> Result<Response, Refused> {
+    let Query(which) = which?;
     let owner: Option<OwnerKey> = which
         .owner
         .map(|text| text.parse())

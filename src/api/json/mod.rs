@@ -4,6 +4,7 @@
 
 mod blob;
 mod ids;
+mod params;
 mod query;
 mod record;
 mod status;
@@ -12,9 +13,11 @@ mod zone;
 
 pub use blob::{BASE62_BYTES_MAX, BASE62_DIGITS_MAX, Blob};
 pub use ids::{HashText, OwnerText};
+pub(crate) use params::{ExplainParams, LinksParams, ZoneParams};
 pub use query::{Query, QueryRange, QueryResult, QueryResults};
 pub use record::{RecordJson, SelectorJson};
 pub use status::{Genesis, Readiness, Status};
+pub(crate) use writing::BrokenReport;
 pub use writing::{LinkJson, NewestRequest, NewestTimes, PostReport, Posted, RefusedRecord};
 pub use zone::{ZoneEntry, ZoneLine};
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blob, HashText, OwnerText, RecordJson};
+use super::{Blob, ErrorBody, HashText, OwnerText, RecordJson};
 use crate::record::{Link, Millis};
 
 /// A record to link to.
@@ -96,6 +96,15 @@ pub struct PostReport {
     /// Why the batch was not read to its end, if it was not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub broken_off: Option<String>,
+}
+
+/// A report that says why it is not whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct BrokenReport {
+    #[serde(flatten)]
+    pub(crate) error: ErrorBody,
+    #[serde(flatten)]
+    pub(crate) report: PostReport,
 }
 
 /// Refused records that a report lists; the rest are counted.

@@ -103,6 +103,9 @@ fn random_bodies_on_every_path_never_kill_the_node() {
             let media = if many { "application/vnd.lfdns.records" } else { "application/octet-stream" };
             let answer = bed.post(paths[path], media, &body);
             prop_assert!(answer.status < 500, "{}", String::from_utf8_lossy(&answer.body));
+            if answer.status >= 400 {
+                answer.message();
+            }
             Ok(())
         })
         .unwrap();

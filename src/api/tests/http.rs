@@ -102,6 +102,7 @@ fn a_record_is_shown_in_json_and_raw_and_missing_in_words() {
     assert_eq!(Record::decode(&raw.body).unwrap().id(&bed.network), made.id);
     assert_eq!(bed.get(&format!("/record/{}", RecordId([9; 32]))).status, 404);
     assert!(bed.get("/record/nonsense").message().contains("not a record id"));
+    assert_eq!(bed.get("/record/%FF").status, 400);
 }
 
 #[test]
@@ -122,7 +123,8 @@ fn the_time_of_an_owners_newest_record_is_told_for_each_slot() {
 fn explaining_and_listing_are_asked_of_the_part_that_answers_dns() {
     let bed = Bed::new();
     assert_eq!(bed.get("/explain?name=www.demo.lf.&type=A").json()["Type"], "A");
-    assert_eq!(bed.get("/explain").status, 400);
+    assert!(bed.get("/explain").message().contains("name"));
+    assert!(bed.get("/explain?name=a.&typ=A").message().contains("typ"));
     let listed = bed.get("/zone?suffix=demo.lf.");
     assert_eq!(String::from_utf8(listed.body).unwrap().lines().count(), 3);
     assert_eq!(bed.get("/zone?suffix=none.").message(), "no zone none.");
