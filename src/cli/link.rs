@@ -68,9 +68,9 @@ pub(crate) fn post(lf: &dyn Lf, record: Record, id: RecordId) -> anyhow::Result<
 pub(crate) fn advise(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref() {
         Some(LfError::NotReachable(_)) => Unreachable(format!("{error}; {START}")).into(),
-        Some(LfError::Refused(refused)) if refused.status == 401 => {
-            Err::<(), _>(error).context("the node wants its token; use its own home (--home DIR)").unwrap_err()
-        }
+        Some(LfError::Refused(refused)) if refused.status == 401 => Err::<(), _>(error)
+            .context("the node wants its token; use its own home (--home DIR)")
+            .unwrap_err(),
         _ => error,
     }
 }

@@ -65,7 +65,14 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR", env = "LFDNS_HOME", hide_env_values = true)]
     home: Option<PathBuf>,
     /// A node's address, http://127.0.0.1:9980; several are tried in turn.
-    #[arg(long, global = true, value_name = "URL", env = "LFDNS_URL", hide_env_values = true, value_delimiter = ',')]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "LFDNS_URL",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
     url: Vec<String>,
     /// Print one JSON document; errors as {"error": …} on stderr.
     #[arg(long, global = true)]

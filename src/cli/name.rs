@@ -63,7 +63,8 @@ fn list(zone: Option<String>, owner: Option<&str>, cx: &Cx) -> anyhow::Result<Do
     }
     let json = || {
         let shown = |(name, types): (&String, &Vec<(String, String)>)| {
-            let types: Vec<Value> = types.iter().map(|(t, owner)| json!({"type": t, "owner": owner})).collect();
+            let types: Vec<Value> =
+                types.iter().map(|(t, owner)| json!({"type": t, "owner": owner})).collect();
             json!({"name": name, "sets": types})
         };
         names.iter().map(shown).collect()
@@ -86,8 +87,22 @@ fn zones_of(rules: &Value) -> Vec<String> {
 
 /// The explanation's parts, in the order in which the decision is made.
 const ORDER: [&str; 16] = [
-    "question", "zone", "local_zone", "authority", "path", "cut", "speakers", "steps", "records", "rcode", "reason",
-    "answer", "authority_section", "additional", "until_ms", "until",
+    "question",
+    "zone",
+    "local_zone",
+    "authority",
+    "path",
+    "cut",
+    "speakers",
+    "steps",
+    "records",
+    "rcode",
+    "reason",
+    "answer",
+    "authority_section",
+    "additional",
+    "until_ms",
+    "until",
 ];
 
 /// The explanation as an outline, in the order of the decision; what is empty is left out.

@@ -22,7 +22,11 @@ impl Out {
     }
 
     /// Prints a command's result in the form asked for.
-    pub(crate) fn result(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> io::Result<()> {
+    pub(crate) fn result(
+        &self,
+        json: impl FnOnce() -> Value,
+        text: impl FnOnce() -> String,
+    ) -> io::Result<()> {
         if self.json {
             let value = json();
             self.bytes(format!("{value:#}\n").as_bytes())
@@ -106,16 +110,14 @@ fn words(error: &anyhow::Error) -> String {
 /// A table whose columns are as wide as they must be; the last is not padded.
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     rows.iter()
         .map(|row| {
-            let line: String = row
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:width$}  "))
-                .collect();
+            let line: String =
+                row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}  ")).collect();
             format!("{}\n", line.trim_end())
         })
         .collect()

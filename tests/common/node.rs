@@ -1,6 +1,6 @@
 //! A real node, and the real command line, in a home of their own: no fixed ports, no sleeping. Readiness is
 //! the line the node prints; whatever was started ends when its handle is dropped.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
