@@ -216,6 +216,12 @@ impl Rules {
         if lists.into_iter().chain([self.zones.len()]).any(|len| len > LIST_MAX) {
             return wrong("lists", format!("expected at most {LIST_MAX} entries"));
         }
+        if !is_suffix(&self.suffix) {
+            return wrong(
+                "suffix",
+                format!("'{}' must be a lower-case name that ends in a dot", self.suffix),
+            );
+        }
         self.zones.iter().try_for_each(ZoneRule::check)
     }
 
@@ -276,10 +282,11 @@ impl ZoneRule {
         }
     }
 
-    fn check(&self) -> Result<(), RulesError> {
+    /// Checks every field's range.
+    pub fn check(&self) -> Result<(), RulesError> {
         let wrong = |wrong: String| Err(RulesError::Field { field: "zones", wrong });
-        if !self.suffix.ends_with('.') || self.suffix != self.suffix.to_ascii_lowercase() {
-            return wrong(format!("suffix '{}' must be lower case and end in a dot", self.suffix));
+        if !is_suffix(&self.suffix) {
+            return wrong(format!("suffix '{}' must be a lower-case name that ends in a dot", self.suffix));
         }
         if self.at.len() > AT_MAX || self.at.iter().any(|name| name.len() > NAME_MAX) {
             return wrong(format!(
@@ -303,6 +310,11 @@ impl ZoneRule {
             _ => Ok(()),
         }
     }
+}
+
+/// Lower case, absolute, and not the root. Whether it is a domain name is for those who serve it.
+fn is_suffix(text: &str) -> bool {
+    text.len() > 1 && text.ends_with('.') && !text.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 /// The network a first genesis record founds: H("lfdns network v1", that record with its value), its own
