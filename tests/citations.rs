@@ -1,5 +1,6 @@
 //! Comments cite the documents by section: `docs/X.md "Title"`. A citation whose heading is gone misleads, so every
-//! one of them must be there. Documents that are not written yet are only counted.
+//! one of them must be there. Documents that are not written yet are only named. And what docs/FORMAT.md says of hash tags
+//! and limits must be what the code says.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -69,6 +70,49 @@ fn every_section_that_a_comment_cites_exists() {
     }
     assert!(wrong.is_empty(), "no such sections:\n{}", wrong.join("\n"));
     assert!(checked > 10, "only {checked} citations found: has their form changed?");
+}
+
+/// Every `lfdns … v1` of a text.
+fn tags(text: &str) -> BTreeSet<String> {
+    let starts = text.match_indices("lfdns ");
+    starts
+        .filter_map(|(at, _)| {
+            let (tag, _) = text[at..].split_once(" v1")?;
+            let short = tag.len() < 40 && tag.chars().all(|c| c.is_ascii_lowercase() || c == ' ');
+            short.then(|| format!("{tag} v1"))
+        })
+        .collect()
+}
+
+#[test]
+fn the_format_lists_every_hash_tag_and_no_other() {
+    let mut files = vec![];
+    sources(&root().join("src"), &mut files);
+    let used: BTreeSet<String> =
+        files.iter().flat_map(|file| tags(&std::fs::read_to_string(file).expect("UTF-8"))).collect();
+    let format = std::fs::read_to_string(root().join("docs/FORMAT.md")).expect("docs/FORMAT.md");
+    assert_eq!(tags(&format), used);
+    let rows = format.lines().filter(|line| line.starts_with("| `lfdns ")).count();
+    assert_eq!(rows, used.len(), "each has a row in the table");
+}
+
+#[test]
+fn the_format_states_the_limits_of_the_code() {
+    use lfdns::dns::rrset::TTL_MAX;
+    use lfdns::record::{LINKS_MAX, NAME_MAX, RECORD_MAX, SELECTORS_MAX, TIME_MAX};
+    let format = std::fs::read_to_string(root().join("docs/FORMAT.md")).expect("docs/FORMAT.md");
+    let stated = [
+        ("RECORD_MAX", RECORD_MAX, "65,536", 65_536),
+        ("SELECTORS_MAX", SELECTORS_MAX, "15", 15),
+        ("LINKS_MAX", LINKS_MAX, "15", 15),
+        ("NAME_MAX", NAME_MAX, "1,024", 1_024),
+        ("TIME_MAX", TIME_MAX.0 as usize, "2⁴⁸ − 1", (1 << 48) - 1),
+        ("TTL_MAX", TTL_MAX as usize, "2³¹ − 1", (1 << 31) - 1),
+    ];
+    for (name, is, text, stated) in stated {
+        assert_eq!(is, stated, "{name}: change docs/FORMAT.md too");
+        assert!(format.contains(&format!("| `{name}` | {text} |")), "{name}: {text} is not in the table");
+    }
 }
 
 #[test]

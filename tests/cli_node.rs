@@ -1,4 +1,5 @@
 //! A node's life: first start, restart, clean stop, reload, and the errors by which it does not start.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/node.rs"]
 mod node;

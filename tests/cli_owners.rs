@@ -1,4 +1,5 @@
 //! `lfdns owner …`: keys on disk, without a node.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/node.rs"]
 mod node;

@@ -120,7 +120,8 @@ impl Cx {
 
     /// The home's configuration.
     pub(crate) fn config(&self) -> Result<Config, ConfigError> {
-        Config::load(config_file(&self.home).as_deref(), &env)
+        let file = env("LFDNS_CONFIG").map(PathBuf::from).or_else(|| config_file(&self.home));
+        Config::load(file.as_deref(), &env)
     }
 
     /// The home's store for reading, whether a node uses it or not.

@@ -109,21 +109,20 @@ const ORDER: [&str; 16] = [
 fn text(explained: &Value, cx: &Cx) -> String {
     let Value::Object(map) = explained else { return explained.to_string() };
     let unknown = map.keys().map(String::as_str).filter(|key| !ORDER.contains(key));
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for key in ORDER.into_iter().chain(unknown) {
         let title = cx.out.bold(&key.replace('_', " "));
         match map.get(key) {
             None | Some(Value::Null) => {}
             Some(Value::Array(list)) => {
-                let items: String = list.iter().map(|item| format!("  {}\n", item_text(item))).collect();
-                if !items.is_empty() {
-                    text.push_str(&format!("{title}\n{items}"));
-                }
+                let title = (!list.is_empty()).then_some(title);
+                lines.extend(title);
+                lines.extend(list.iter().map(|item| format!("  {}", item_text(item))));
             }
-            Some(plain) => text.push_str(&format!("{title}  {}\n", item_text(plain))),
+            Some(plain) => lines.push(format!("{title}  {}", item_text(plain))),
         }
     }
-    text
+    lines.join("\n")
 }
 
 /// One line: of an object its parts that are not empty, the most telling first.

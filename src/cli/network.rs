@@ -223,12 +223,9 @@ fn render(changes: &Map<String, Value>, cx: &Cx) -> String {
         let line = format!("{sign} {key}: {value}");
         if sign == "-" { cx.out.red(&line) } else { cx.out.green(&line) }
     };
-    changes
-        .iter()
-        .map(|(key, change)| {
-            format!("{}\n{}\n", side("-", key, &change["from"]), side("+", key, &change["to"]))
-        })
-        .collect()
+    let both =
+        |(key, change): (&String, &Value)| [side("-", key, &change["from"]), side("+", key, &change["to"])];
+    changes.iter().flat_map(both).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -226,28 +226,30 @@ fn show(plan: &Plan, cx: &Cx) -> anyhow::Result<Done> {
         json!({"changes": changes, "added": added, "replaced": replaced, "deleted": deleted, "unchanged": plan.unchanged})
     };
     let text = || {
-        let mut text: String = plan.changes.iter().map(|change| as_text(&change.action, cx)).collect();
-        text.push_str(&format!(
-            "{added} to add, {replaced} to replace, {deleted} to delete, {} unchanged\n",
-            plan.unchanged
+        let mut all: Vec<String> =
+            plan.changes.iter().flat_map(|change| as_text(&change.action, cx)).collect();
+        let unchanged = plan.unchanged;
+        all.push(format!(
+            "{added} to add, {replaced} to replace, {deleted} to delete, {unchanged} unchanged"
         ));
-        text
+        all.join("\n")
     };
     cx.out.result(json, text)?;
     Ok(if plan.changes.is_empty() { Done::Well } else { Done::Differs })
 }
 
-fn as_text(action: &Action, cx: &Cx) -> String {
-    let minus = |set: &ZoneRrset| {
-        lines(set).iter().map(|l| format!("{}\n", cx.out.red(&format!("- {l}")))).collect::<String>()
-    };
-    let plus = |set: &ZoneRrset| {
-        lines(set).iter().map(|l| format!("{}\n", cx.out.green(&format!("+ {l}")))).collect::<String>()
-    };
+fn as_text(action: &Action, cx: &Cx) -> Vec<String> {
+    let minus =
+        |set: &ZoneRrset| lines(set).into_iter().map(|line| cx.out.red(&format!("- {line}"))).collect();
+    let plus =
+        |set: &ZoneRrset| lines(set).into_iter().map(|line| cx.out.green(&format!("+ {line}"))).collect();
     match action {
         Action::Add(set) => plus(set),
         Action::Delete(set) => minus(set),
-        Action::Replace { before, after } => minus(before) + &plus(after),
+        Action::Replace { before, after } => {
+            let both: [Vec<String>; 2] = [minus(before), plus(after)];
+            both.concat()
+        }
     }
 }
 

@@ -151,7 +151,7 @@ pub fn carry_out(
     let report = lf.make_all(owner, &mut entries, progress).map_err(|error| match error {
         LfError::MintAt { index, error } => {
             let change = usize::try_from(index).ok().and_then(|index| changes.get(index));
-            let name = change.map_or_else(String::new, |change| describe(change));
+            let name = change.map_or_else(String::new, describe);
             PublishError::Make { name, error: error.into() }
         }
         error => error.into(),
@@ -215,9 +215,8 @@ pub fn publish_lines(
 /// The numbered raw values an owner has at a path.
 fn numbered(lf: &dyn Lf, path: &[Vec<u8>], owner: &OwnerKey) -> Result<BTreeMap<u64, Vec<u8>>, PublishError> {
     let last = path.len() - 1;
-    let range = |(at, name): (usize, &Vec<u8>)| match at == last {
-        true => QueryRange::span(name, 1, LINE_MAX),
-        false => QueryRange::one(name, 0),
+    let range = |(at, name): (usize, &Vec<u8>)| {
+        if at == last { QueryRange::span(name, 1, LINE_MAX) } else { QueryRange::one(name, 0) }
     };
     let ranges = path.iter().enumerate().map(range).collect();
     let query = Query { ranges, owners: vec![OwnerText(*owner)], ..Query::default() };
