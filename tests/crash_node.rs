@@ -41,8 +41,7 @@ fn value(n: u64) -> String {
 fn write(node: Remote, owner: &Owner, next: &AtomicU64, acknowledged: &Sender<u64>) {
     loop {
         let n = next.fetch_add(1, Ordering::Relaxed);
-        let key: [(&[u8], u64); 1] = [(name(n).as_bytes(), 0)];
-        if node.set(owner, &key, value(n).as_bytes()).is_err() {
+        if node.set(owner, &[(name(n).as_bytes(), 0)], value(n).as_bytes()).is_err() {
             return;
         }
         // Nobody listens any more only when the test has failed.
