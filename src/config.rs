@@ -89,10 +89,7 @@ pub enum ConfigError {
 
 impl Config {
     /// Reads `file`, or takes the defaults without one, and applies the variables that `env` knows.
-    pub fn load(
-        file: Option<&Path>,
-        env: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Config, ConfigError> {
+    pub fn load(file: Option<&Path>, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigError> {
         let config = match file {
             Some(path) => Config::parse(path, &read(path)?)?,
             None => Config::default(),
@@ -200,7 +197,8 @@ fn nearest(key: &str, expected: &[&str]) -> String {
     if let Some((_, known)) = alike {
         return format!("; did you mean '{known}'?");
     }
-    let elsewhere = Config::default().keys().into_iter().find(|(known, _)| known.rsplit('.').next() == Some(key));
+    let elsewhere =
+        Config::default().keys().into_iter().find(|(known, _)| known.rsplit('.').next() == Some(key));
     match elsewhere {
         Some((known, _)) => {
             let section = known.rsplit_once('.').map_or("the top", |(section, _)| section);

@@ -1,11 +1,11 @@
 //! The assembly of a node: the store first (and with it the lock on the home), then the sockets, then what an
 //! empty home is given to begin with. Ready is when all of that is done; a clean stop undoes it in reverse.
 
+mod explain;
 pub mod first;
 pub mod home;
 pub mod owners;
 pub mod publish;
-mod explain;
 pub mod zones;
 
 use std::io;

@@ -417,7 +417,7 @@ fn what_is_said_in_comments_strings_and_tests_does_not_count() {
     );
     allowed(
         "record/ids.rs",
-        r##"const A: &str = r#"crate::store::x "quoted""#; const B: &[u8] = b"\"tokio::x";"##,
+        r##"const A: &str = r#"crate::store::x "quoted" "#; const B: &[u8] = b"\"tokio::x";"##,
     );
     allowed(
         "record/ids.rs",

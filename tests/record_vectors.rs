@@ -187,7 +187,7 @@ fn text_forms_are_as_frozen() {
     let id = genesis[1].id(&network);
     let last = format!("{}b", &key.label()[..51]);
     let refused =
-        ["".to_owned(), "@".to_owned(), key.to_string().to_uppercase(), last, key.to_string() + "y"];
+        [String::new(), "@".to_owned(), key.to_string().to_uppercase(), last, key.to_string() + "y"];
     for text in &refused {
         assert!(text.parse::<OwnerKey>().is_err(), "{text}");
     }

@@ -22,7 +22,8 @@ pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
     cx.out.result(
         || json!({"records": report.records, "whole": whole, "findings": report.findings}),
         || {
-            let lines: Vec<String> = report.findings.iter().map(|f| format!("{} {f}", cx.out.red("damage:"))).collect();
+            let lines: Vec<String> =
+                report.findings.iter().map(|f| format!("{} {f}", cx.out.red("damage:"))).collect();
             let verdict = if whole { cx.out.green("whole") } else { cx.out.red("damaged") };
             format!("{}\n{} records: {verdict}", lines.join("\n"), report.records).trim_start().to_owned()
         },

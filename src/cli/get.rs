@@ -81,7 +81,8 @@ fn query(args: &Args, selectors: &[Selector], cx: &Cx) -> anyhow::Result<Query> 
         })
         .collect();
     let owners = cx.owners();
-    let owners = args.owner.iter().map(|who| Ok(OwnerText(owners.resolve(who)?))).collect::<anyhow::Result<_>>()?;
+    let owners =
+        args.owner.iter().map(|who| Ok(OwnerText(owners.resolve(who)?))).collect::<anyhow::Result<_>>()?;
     Ok(Query {
         ranges,
         time_range: time_range(args, link::now())?,
@@ -135,12 +136,20 @@ fn print(args: &Args, found: &QueryResults, cx: &Cx) -> anyhow::Result<()> {
         }
     }
     if contested > 0 && args.owner.is_empty() {
-        cx.out.note(&format!("{contested} of these have values of other owners too; --owner chooses, --json shows all"));
+        cx.out.note(&format!(
+            "{contested} of these have values of other owners too; --owner chooses, --json shows all"
+        ));
     }
     match (closed, &args.mask) {
         (0, _) => Ok(()),
-        (_, Some(_)) => bail!("{} opened: the masking key given with --mask is not the one they were set with", none_of(closed, found.len())),
-        (_, None) => bail!("{} opened: masked with another key than the first selector's name; give it with --mask", none_of(closed, found.len())),
+        (_, Some(_)) => bail!(
+            "{} opened: the masking key given with --mask is not the one they were set with",
+            none_of(closed, found.len())
+        ),
+        (_, None) => bail!(
+            "{} opened: masked with another key than the first selector's name; give it with --mask",
+            none_of(closed, found.len())
+        ),
     }
 }
 

@@ -1,7 +1,5 @@
 //! How a command reaches a node: by URL, or through the home; and what to say if none is there.
 
-use anyhow::Context;
-
 use super::Cx;
 use super::fail::Unreachable;
 use crate::api::{Lf, LfError, Local, Remote, Token};
@@ -69,7 +67,7 @@ pub(crate) fn advise(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref() {
         Some(LfError::NotReachable(_)) => Unreachable(format!("{error}; {START}")).into(),
         Some(LfError::Refused(refused)) if refused.status == 401 => {
-            Err::<(), _>(error).context("the node wants its token; use its own home (--home DIR)").unwrap_err()
+            error.context("the node wants its token: use its own home (--home DIR)")
         }
         _ => error,
     }

@@ -18,13 +18,12 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
-    match &args.dir {
-        Some(dir) => clap_mangen::generate_to(Cli::command(), dir)?,
-        None => {
-            let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-            cx.out.bytes(&page)?;
-        }
+    if let Some(dir) = &args.dir {
+        clap_mangen::generate_to(Cli::command(), dir)?;
+    } else {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+        cx.out.bytes(&page)?;
     }
     Ok(Done::Well)
 }

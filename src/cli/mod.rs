@@ -65,7 +65,14 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR", env = "LFDNS_HOME", hide_env_values = true)]
     home: Option<PathBuf>,
     /// A node's address, http://127.0.0.1:9980; several are tried in turn.
-    #[arg(long, global = true, value_name = "URL", env = "LFDNS_URL", hide_env_values = true, value_delimiter = ',')]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "LFDNS_URL",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
     url: Vec<String>,
     /// Print one JSON document; errors as {"error": …} on stderr.
     #[arg(long, global = true)]
@@ -113,7 +120,8 @@ impl Cx {
 
     /// The home's configuration.
     pub(crate) fn config(&self) -> Result<Config, ConfigError> {
-        Config::load(config_file(&self.home).as_deref(), &env)
+        let file = env("LFDNS_CONFIG").map(PathBuf::from).or_else(|| config_file(&self.home));
+        Config::load(file.as_deref(), &env)
     }
 
     /// The home's store for reading, whether a node uses it or not.

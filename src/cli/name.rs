@@ -63,7 +63,8 @@ fn list(zone: Option<String>, owner: Option<&str>, cx: &Cx) -> anyhow::Result<Do
     }
     let json = || {
         let shown = |(name, types): (&String, &Vec<(String, String)>)| {
-            let types: Vec<Value> = types.iter().map(|(t, owner)| json!({"type": t, "owner": owner})).collect();
+            let types: Vec<Value> =
+                types.iter().map(|(t, owner)| json!({"type": t, "owner": owner})).collect();
             json!({"name": name, "sets": types})
         };
         names.iter().map(shown).collect()
@@ -86,29 +87,42 @@ fn zones_of(rules: &Value) -> Vec<String> {
 
 /// The explanation's parts, in the order in which the decision is made.
 const ORDER: [&str; 16] = [
-    "question", "zone", "local_zone", "authority", "path", "cut", "speakers", "steps", "records", "rcode", "reason",
-    "answer", "authority_section", "additional", "until_ms", "until",
+    "question",
+    "zone",
+    "local_zone",
+    "authority",
+    "path",
+    "cut",
+    "speakers",
+    "steps",
+    "records",
+    "rcode",
+    "reason",
+    "answer",
+    "authority_section",
+    "additional",
+    "until_ms",
+    "until",
 ];
 
 /// The explanation as an outline, in the order of the decision; what is empty is left out.
 fn text(explained: &Value, cx: &Cx) -> String {
     let Value::Object(map) = explained else { return explained.to_string() };
     let unknown = map.keys().map(String::as_str).filter(|key| !ORDER.contains(key));
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for key in ORDER.into_iter().chain(unknown) {
         let title = cx.out.bold(&key.replace('_', " "));
         match map.get(key) {
             None | Some(Value::Null) => {}
             Some(Value::Array(list)) => {
-                let items: String = list.iter().map(|item| format!("  {}\n", item_text(item))).collect();
-                if !items.is_empty() {
-                    text.push_str(&format!("{title}\n{items}"));
-                }
+                let title = (!list.is_empty()).then_some(title);
+                lines.extend(title);
+                lines.extend(list.iter().map(|item| format!("  {}", item_text(item))));
             }
-            Some(plain) => text.push_str(&format!("{title}  {}\n", item_text(plain))),
+            Some(plain) => lines.push(format!("{title}  {}", item_text(plain))),
         }
     }
-    text
+    lines.join("\n")
 }
 
 /// One line: of an object its parts that are not empty, the most telling first.

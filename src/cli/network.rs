@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::fail::{Done, usage};
 use super::{Cx, link};
 use crate::node::{first, zones};
-use crate::record::{Limits, OwnerKey, Owner, Rules};
+use crate::record::{Limits, Owner, OwnerKey, Rules};
 use crate::store::Store;
 
 /// The network: its rules, and who may change them.
@@ -103,12 +103,15 @@ fn show(cx: &Cx) -> anyhow::Result<Done> {
 fn print(store: &Store, cx: &Cx) -> anyhow::Result<()> {
     let (rules, network, founder) = (store.rules(), store.network(), store.founder());
     let name = cx.owners().name_of(&founder)?;
-    let json = || {
-        json!({"network": network.reveal(), "founder": founder.to_string(), "rules": value_of(&rules)})
-    };
+    let json =
+        || json!({"network": network.reveal(), "founder": founder.to_string(), "rules": value_of(&rules)});
     let text = || {
         let mut rows = vec![
-            vec![cx.out.bold("network"), network.reveal(), cx.out.dim("(keep it to members: it is how they get in)")],
+            vec![
+                cx.out.bold("network"),
+                network.reveal(),
+                cx.out.dim("(keep it to members: it is how they get in)"),
+            ],
             vec!["founder".into(), who(&founder, name.as_deref())],
         ];
         if let Value::Object(map) = value_of(&rules) {
@@ -117,7 +120,10 @@ fn print(store: &Store, cx: &Cx) -> anyhow::Result<()> {
             }
         }
         for zone in &rules.zones {
-            rows.push(vec![format!("zone {}", zone.suffix), brief(&serde_json::to_value(&zone.authority).unwrap_or_default())]);
+            rows.push(vec![
+                format!("zone {}", zone.suffix),
+                brief(&serde_json::to_value(&zone.authority).unwrap_or_default()),
+            ]);
         }
         super::out::table(&rows)
     };
@@ -217,10 +223,9 @@ fn render(changes: &Map<String, Value>, cx: &Cx) -> String {
         let line = format!("{sign} {key}: {value}");
         if sign == "-" { cx.out.red(&line) } else { cx.out.green(&line) }
     };
-    changes
-        .iter()
-        .map(|(key, change)| format!("{}\n{}\n", side("-", key, &change["from"]), side("+", key, &change["to"])))
-        .collect()
+    let both =
+        |(key, change): (&String, &Value)| [side("-", key, &change["from"]), side("+", key, &change["to"])];
+    changes.iter().flat_map(both).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

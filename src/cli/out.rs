@@ -22,7 +22,11 @@ impl Out {
     }
 
     /// Prints a command's result in the form asked for.
-    pub(crate) fn result(&self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> io::Result<()> {
+    pub(crate) fn result(
+        self,
+        json: impl FnOnce() -> Value,
+        text: impl FnOnce() -> String,
+    ) -> io::Result<()> {
         if self.json {
             let value = json();
             self.bytes(format!("{value:#}\n").as_bytes())
@@ -36,8 +40,8 @@ impl Out {
     }
 
     /// Writes to stdout as it is.
-    #[allow(clippy::unused_self)]
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> io::Result<()> {
+    #[allow(clippy::unused_self)] // the one way to stdout, like the others
+    pub(crate) fn bytes(self, bytes: &[u8]) -> io::Result<()> {
         let mut out = io::stdout().lock();
         match out.write_all(bytes).and_then(|()| out.flush()) {
             // `lfdns get … | head`: whoever read has seen enough.
@@ -47,31 +51,31 @@ impl Out {
     }
 
     /// Bold, on a terminal.
-    pub(crate) fn bold(&self, text: &str) -> String {
+    pub(crate) fn bold(self, text: &str) -> String {
         self.paint("1", text)
     }
 
     /// Green, on a terminal.
-    pub(crate) fn green(&self, text: &str) -> String {
+    pub(crate) fn green(self, text: &str) -> String {
         self.paint("32", text)
     }
 
     /// Red, on a terminal.
-    pub(crate) fn red(&self, text: &str) -> String {
+    pub(crate) fn red(self, text: &str) -> String {
         self.paint("31", text)
     }
 
     /// Dim, on a terminal.
-    pub(crate) fn dim(&self, text: &str) -> String {
+    pub(crate) fn dim(self, text: &str) -> String {
         self.paint("2", text)
     }
 
-    fn paint(&self, code: &str, text: &str) -> String {
+    fn paint(self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
     /// Says on stderr what went wrong.
-    pub(crate) fn error(&self, error: &anyhow::Error) {
+    pub(crate) fn error(self, error: &anyhow::Error) {
         let words = words(error);
         if self.json {
             eprintln!("{}", json!({ "error": words }));
@@ -83,7 +87,7 @@ impl Out {
     }
 
     /// A remark on stderr, for people only.
-    pub(crate) fn note(&self, text: &str) {
+    pub(crate) fn note(self, text: &str) {
         if !self.json {
             eprintln!("{text}");
         }
@@ -107,16 +111,52 @@ fn words(error: &anyhow::Error) -> String {
 pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|c| shown(c)).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    rows.iter()
-        .map(|row| {
-            let line: String = row
-                .iter()
-                .zip(&widths)
-                .map(|(cell, width)| format!("{cell:width$}  "))
-                .collect();
-            format!("{}\n", line.trim_end())
+    let mut text = String::new();
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(&widths) {
+            line.push_str(cell);
+            line.push_str(&" ".repeat(width - shown(cell) + 2));
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Characters of a cell that a terminal shows: colours take no room.
+fn shown(cell: &str) -> usize {
+    let mut in_colour = false;
+    cell.chars()
+        .filter(|c| match (in_colour, c) {
+            (false, '\x1b') => {
+                in_colour = true;
+                false
+            }
+            (true, c) => {
+                in_colour = *c != 'm';
+                false
+            }
+            (false, _) => true,
         })
-        .collect()
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_do_not_shift_columns() {
+        let rows = [["\x1b[1mab\x1b[0m", "x"], ["abc", "y"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows), "\x1b[1mab\x1b[0m   x\nabc  y\n");
+    }
+
+    #[test]
+    fn a_cause_that_the_error_already_tells_is_not_told_again() {
+        let error = anyhow::anyhow!("no such file").context("x.zone: no such file").context("publishing");
+        assert_eq!(words(&error), "publishing: x.zone: no such file");
+    }
 }

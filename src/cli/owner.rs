@@ -120,7 +120,11 @@ fn list(cx: &Cx) -> anyhow::Result<Done> {
         let rows: Vec<Vec<String>> = list
             .iter()
             .map(|(name, key)| {
-                vec![key.to_string(), name.clone(), if is_default(name) { "default".into() } else { String::new() }]
+                vec![
+                    key.to_string(),
+                    name.clone(),
+                    if is_default(name) { "default".into() } else { String::new() },
+                ]
             })
             .collect();
         super::out::table(&rows)
@@ -140,7 +144,8 @@ fn default(name: Option<String>, cx: &Cx) -> anyhow::Result<Done> {
         }
         Some(name) => name,
         None => {
-            let name = owners.default_name()?.context("no default owner; `lfdns owner default NAME` sets one")?;
+            let name =
+                owners.default_name()?.context("no default owner; `lfdns owner default NAME` sets one")?;
             return said(cx, &name, "");
         }
     };

@@ -143,7 +143,9 @@ mod tests {
 
     #[test]
     fn what_is_shown_reads_back() {
-        for name in [&b"plain"[..], b"a#b", b"a\\b", &[0xFF, 0, 1], "\u{1F40E} horse".as_bytes(), b"\\bx", b""] {
+        for name in
+            [&b"plain"[..], b"a#b", b"a\\b", &[0xFF, 0, 1], "\u{1F40E} horse".as_bytes(), b"\\bx", b""]
+        {
             for ordinal in [0, 7] {
                 let selector = Selector::parse(&show(name, Some(ordinal))).unwrap();
                 assert_eq!((selector.name.as_slice(), selector.ordinals.bounds().0), (name, ordinal));

@@ -35,10 +35,16 @@ fn text(status: &Status, cx: &Cx) -> String {
         row("http", status.http.join(" ")),
         row("quic", status.quic.join(" ")),
         row("uptime", format!("{} s", status.uptime)),
-        row("disk", format!("{} free, writes stop below {}", bytes(status.disk_free), bytes(status.disk_min_free))),
+        row(
+            "disk",
+            format!("{} free, writes stop below {}", bytes(status.disk_free), bytes(status.disk_min_free)),
+        ),
     ];
     if status.orphans + status.deferred > 0 {
-        rows.push(row("waiting", format!("{} for links, {} for their time", status.orphans, status.deferred)));
+        rows.push(row(
+            "waiting",
+            format!("{} for links, {} for their time", status.orphans, status.deferred),
+        ));
     }
     out::table(&rows)
 }

@@ -97,7 +97,17 @@ mod tests {
 
     #[test]
     fn nonsense_and_days_that_do_not_exist_are_refused() {
-        for text in ["", "yesterday", "2026-02-29", "2026-13-01", "2026-00-01", "2026-01-00", "1x", "m", "2026-11-22T25:00"] {
+        for text in [
+            "",
+            "yesterday",
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-01-00",
+            "1x",
+            "m",
+            "2026-11-22T25:00",
+        ] {
             assert_eq!(seconds(text), None, "{text}");
         }
     }

@@ -28,7 +28,8 @@ fn dns(value: &[u8], ordinal: u64) -> Option<String> {
         }
         Slotted::Bundle => {
             let sets = Bundle::decode(value)?.sets;
-            let sets: Vec<String> = sets.iter().map(|(rtype, ttl, rdatas)| lines(*rtype, *ttl, rdatas)).collect();
+            let sets: Vec<String> =
+                sets.iter().map(|(rtype, ttl, rdatas)| lines(*rtype, *ttl, rdatas)).collect();
             Some(sets.join("\n"))
         }
         Slotted::Metadata | Slotted::Raw => None,

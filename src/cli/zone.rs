@@ -122,16 +122,26 @@ fn publish(args: &Publish, keep: Keep, cx: &Cx) -> anyhow::Result<Done> {
     if plan.deletes_much() && !args.force {
         bail!(
             "{} would delete {} of the {} RRsets in {}, more than {DELETIONS_PERCENT} %; `lfdns zone diff` shows them, --force deletes them",
-            args.file.display(), plan.deletions(), plan.existing, zone.suffix
+            args.file.display(),
+            plan.deletions(),
+            plan.existing,
+            zone.suffix
         );
     }
     let Plan { changes, unchanged, .. } = &plan;
     write(&node, &owner, changes)?;
     let (added, replaced, deleted) = counts(changes);
     cx.out.result(
-        || json!({"zone": zone.suffix.to_string(), "owner": owner.key().to_string(), "added": added,
-                  "replaced": replaced, "deleted": deleted, "unchanged": unchanged}),
-        || format!("{}: {added} added, {replaced} replaced, {deleted} deleted, {unchanged} unchanged", zone.suffix),
+        || {
+            json!({"zone": zone.suffix.to_string(), "owner": owner.key().to_string(), "added": added,
+                  "replaced": replaced, "deleted": deleted, "unchanged": unchanged})
+        },
+        || {
+            format!(
+                "{}: {added} added, {replaced} replaced, {deleted} deleted, {unchanged} unchanged",
+                zone.suffix
+            )
+        },
     )?;
     Ok(Done::Well)
 }
@@ -157,12 +167,16 @@ fn export(args: &Export, cx: &Cx) -> anyhow::Result<Done> {
     let owner = reader(args.owner.as_deref(), cx)?;
     let (node, zone) = open(suffix, cx)?;
     let sets = existing(&node, &zone, &owner)?;
-    let rrset = |set: ZoneRrset| master::Rrset { name: set.name, rtype: set.rtype, ttl: set.ttl, rdatas: set.rdatas };
+    let rrset =
+        |set: ZoneRrset| master::Rrset { name: set.name, rtype: set.rtype, ttl: set.ttl, rdatas: set.rdatas };
     let text = master::print(&master::Zone::new(&zone.suffix, sets.into_iter().map(rrset).collect()));
     match &args.output {
         Some(path) => {
             std::fs::write(path, &text).with_context(|| path.display().to_string())?;
-            cx.out.result(|| json!({"file": path.display().to_string()}), || format!("wrote {}", path.display()))?;
+            cx.out.result(
+                || json!({"file": path.display().to_string()}),
+                || format!("wrote {}", path.display()),
+            )?;
         }
         None => cx.out.result(|| json!({"zone": zone.suffix.to_string(), "text": text}), || text.clone())?,
     }
@@ -182,18 +196,25 @@ fn open(suffix: &str, cx: &Cx) -> anyhow::Result<(Remote, Arc<Zone>)> {
     let node = link::connect(cx)?;
     let network = node.network()?;
     let local = match zones::directory(&cx.config()?.zones, &cx.home) {
-        Some(dir) => zones::load(&dir, &zones::canonical(&network.rules), &cx.owners()).unwrap_or_else(|error| {
-            cx.out.note(&format!("zone files are left out: {error}"));
-            vec![]
-        }),
+        Some(dir) => {
+            zones::load(&dir, &zones::canonical(&network.rules), &cx.owners()).unwrap_or_else(|error| {
+                cx.out.note(&format!("zone files are left out: {error}"));
+                vec![]
+            })
+        }
         None => vec![],
     };
-    let local: Vec<_> = local.into_iter().map(|zone| zone.rule).filter(|rule| !network.rules.zones.contains(rule)).collect();
+    let local: Vec<_> =
+        local.into_iter().map(|zone| zone.rule).filter(|rule| !network.rules.zones.contains(rule)).collect();
     let all = Zones::assemble(&network.id, &network.rules, &local);
-    let name = DnsName::parse(suffix, Some(&DnsName::root())).map_err(|e| usage(format!("--zone {suffix}: {e}")))?;
+    let name =
+        DnsName::parse(suffix, Some(&DnsName::root())).map_err(|e| usage(format!("--zone {suffix}: {e}")))?;
     let Some(zone) = all.exactly(&name) else {
         let known: Vec<String> = all.iter().map(|zone| zone.suffix.to_string()).collect();
-        bail!("no zone {name} here; there are: {}. `lfdns network amend` adds one for all, zones/NAME.toml for this node", known.join(", "));
+        bail!(
+            "no zone {name} here; there are: {}. `lfdns network amend` adds one for all, zones/NAME.toml for this node",
+            known.join(", ")
+        );
     };
     Ok((node, Arc::clone(zone)))
 }
@@ -205,23 +226,30 @@ fn show(plan: &Plan, cx: &Cx) -> anyhow::Result<Done> {
         json!({"changes": changes, "added": added, "replaced": replaced, "deleted": deleted, "unchanged": plan.unchanged})
     };
     let text = || {
-        let mut text: String = plan.changes.iter().map(|change| as_text(&change.action, cx)).collect();
-        text.push_str(&format!(
-            "{added} to add, {replaced} to replace, {deleted} to delete, {} unchanged\n", plan.unchanged
+        let mut all: Vec<String> =
+            plan.changes.iter().flat_map(|change| as_text(&change.action, cx)).collect();
+        let unchanged = plan.unchanged;
+        all.push(format!(
+            "{added} to add, {replaced} to replace, {deleted} to delete, {unchanged} unchanged"
         ));
-        text
+        all.join("\n")
     };
     cx.out.result(json, text)?;
     Ok(if plan.changes.is_empty() { Done::Well } else { Done::Differs })
 }
 
-fn as_text(action: &Action, cx: &Cx) -> String {
-    let minus = |set: &ZoneRrset| lines(set).iter().map(|l| format!("{}\n", cx.out.red(&format!("- {l}")))).collect::<String>();
-    let plus = |set: &ZoneRrset| lines(set).iter().map(|l| format!("{}\n", cx.out.green(&format!("+ {l}")))).collect::<String>();
+fn as_text(action: &Action, cx: &Cx) -> Vec<String> {
+    let minus =
+        |set: &ZoneRrset| lines(set).into_iter().map(|line| cx.out.red(&format!("- {line}"))).collect();
+    let plus =
+        |set: &ZoneRrset| lines(set).into_iter().map(|line| cx.out.green(&format!("+ {line}"))).collect();
     match action {
         Action::Add(set) => plus(set),
         Action::Delete(set) => minus(set),
-        Action::Replace { before, after } => minus(before) + &plus(after),
+        Action::Replace { before, after } => {
+            let both: [Vec<String>; 2] = [minus(before), plus(after)];
+            both.concat()
+        }
     }
 }
 
@@ -229,13 +257,15 @@ fn as_json(action: &Action) -> Value {
     match action {
         Action::Add(set) => json!({"action": "add", "after": lines(set)}),
         Action::Delete(set) => json!({"action": "delete", "before": lines(set)}),
-        Action::Replace { before, after } => json!({"action": "replace", "before": lines(before), "after": lines(after)}),
+        Action::Replace { before, after } => {
+            json!({"action": "replace", "before": lines(before), "after": lines(after)})
+        }
     }
 }
 
 fn lines(set: &ZoneRrset) -> Vec<String> {
     let rtype = rdata::rtype_to_text(set.rtype);
-    let line = |data: &Vec<u8>| format!("{} {} IN {rtype} {}", set.name, set.ttl, rdata::print(set.rtype, data));
+    let line =
+        |data: &Vec<u8>| format!("{} {} IN {rtype} {}", set.name, set.ttl, rdata::print(set.rtype, data));
     set.rdatas.iter().map(line).collect()
 }
-

@@ -44,7 +44,9 @@ pub enum OwnersError {
     #[error("an owner '{0}' exists already")]
     Exists(String),
     /// A name that cannot be a file's.
-    #[error("'{0}' cannot name an owner: use 1 to {NAME_MAX} letters, digits, '-', '_' and '.', not beginning with '.' or '-'")]
+    #[error(
+        "'{0}' cannot name an owner: use 1 to {NAME_MAX} letters, digits, '-', '_' and '.', not beginning with '.' or '-'"
+    )]
     Name(String),
     /// A key that is none.
     #[error(transparent)]

@@ -23,7 +23,7 @@ use crate::dns::zone::Zone;
 use crate::record::{Authority, Owner, OwnerKey};
 use crate::store::Store;
 
-/// The last ordinal of a numbered line: larger ones mean RRsets (docs/DNS.md "Ordinals").
+/// The last ordinal of a numbered line: larger ones mean RRsets (docs/DNS.md "Data").
 const LINE_MAX: u64 = u32::MAX as u64;
 
 /// Something that cannot be published.
@@ -98,7 +98,8 @@ pub fn read_master(path: &Path, zone: &Zone) -> Result<Vec<ZoneRrset>, PublishEr
     for warning in &read.warnings {
         tracing::warn!("{warning}");
     }
-    let rrset = |set: master::Rrset| ZoneRrset { name: set.name, rtype: set.rtype, ttl: set.ttl, rdatas: set.rdatas };
+    let rrset =
+        |set: master::Rrset| ZoneRrset { name: set.name, rtype: set.rtype, ttl: set.ttl, rdatas: set.rdatas };
     Ok(read.rrsets.into_iter().map(rrset).collect())
 }
 
@@ -132,10 +133,8 @@ pub fn compare(
 ) -> Result<Plan, PublishError> {
     if zone.at.is_empty() {
         // Nothing says what lies directly below the network's top: the node can list what it was told of.
-        let firsts: BTreeSet<Vec<u8>> = wanted
-            .iter()
-            .filter_map(|set| path_of(zone, &set.name).ok()?.0.into_iter().next())
-            .collect();
+        let firsts: BTreeSet<Vec<u8>> =
+            wanted.iter().filter_map(|set| path_of(zone, &set.name).ok()?.0.into_iter().next()).collect();
         lf.teach(&firsts.into_iter().collect::<Vec<_>>())?;
     }
     Ok(plan(zone, wanted, &existing(lf, zone, owner)?)?)
@@ -152,7 +151,7 @@ pub fn carry_out(
     let report = lf.make_all(owner, &mut entries, progress).map_err(|error| match error {
         LfError::MintAt { index, error } => {
             let change = usize::try_from(index).ok().and_then(|index| changes.get(index));
-            let name = change.map_or_else(String::new, |change| describe(change));
+            let name = change.map_or_else(String::new, describe);
             PublishError::Make { name, error: error.into() }
         }
         error => error.into(),
@@ -195,7 +194,10 @@ pub fn publish_lines(
     let mut now = numbered(lf, &path, &owner.key())?;
     let key = |number: u64| -> Vec<(Vec<u8>, u64)> {
         let last = path.len() - 1;
-        path.iter().enumerate().map(|(at, name)| (name.clone(), if at == last { number } else { 0 })).collect()
+        path.iter()
+            .enumerate()
+            .map(|(at, name)| (name.clone(), if at == last { number } else { 0 }))
+            .collect()
     };
     let mut entries = Vec::new();
     for (number, line) in (1..=LINE_MAX).zip(text.lines()) {
@@ -213,9 +215,8 @@ pub fn publish_lines(
 /// The numbered raw values an owner has at a path.
 fn numbered(lf: &dyn Lf, path: &[Vec<u8>], owner: &OwnerKey) -> Result<BTreeMap<u64, Vec<u8>>, PublishError> {
     let last = path.len() - 1;
-    let range = |(at, name): (usize, &Vec<u8>)| match at == last {
-        true => QueryRange::span(name, 1, LINE_MAX),
-        false => QueryRange::one(name, 0),
+    let range = |(at, name): (usize, &Vec<u8>)| {
+        if at == last { QueryRange::span(name, 1, LINE_MAX) } else { QueryRange::one(name, 0) }
     };
     let ranges = path.iter().enumerate().map(range).collect();
     let query = Query { ranges, owners: vec![OwnerText(*owner)], ..Query::default() };
@@ -265,7 +266,8 @@ fn publish_file(lf: &Local, file: &LocalZone, zone: &Zone, owner: &Owner) -> Res
     }
     for lines in &file.file.lines {
         let path = file.beside(&lines.file);
-        let text = fs::read_to_string(&path).map_err(|source| PublishError::Io { path: path.clone(), source })?;
+        let text =
+            fs::read_to_string(&path).map_err(|source| PublishError::Io { path: path.clone(), source })?;
         let name = DnsName::parse(&lines.name, Some(&zone.suffix)).map_err(|error| PublishError::Name {
             path: file.path.clone(),
             name: lines.name.clone(),

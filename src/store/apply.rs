@@ -206,9 +206,9 @@ impl<'a> Batch<'a> {
                 self.linked.insert(*parent);
             }
         }
-        for (position, selector) in record.selectors.iter().enumerate() {
+        for (position, selector) in (0_i64..).zip(&record.selectors) {
             let key = selector_prefix(&selector.key.0);
-            self.selectors.push((key, position as i64, oid, selector.ordinal.0, row));
+            self.selectors.push((key, position, oid, selector.ordinal.0, row));
         }
         if header.kind == Kind::Genesis {
             self.genesis.insert(row);

@@ -88,7 +88,9 @@ pub enum Durability {
 
 /// Answers how many bytes are free on the file system of a path.
 #[derive(Clone)]
-pub struct Probe(Arc<dyn Fn(&Path) -> io::Result<u64> + Send + Sync>);
+pub struct Probe(Arc<Measure>);
+
+type Measure = dyn Fn(&Path) -> io::Result<u64> + Send + Sync;
 
 impl Probe {
     /// A probe of one's own.

@@ -71,8 +71,11 @@ impl Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
-        self.sender = None;
         self.gate.close();
+        // The last connection to close puts the log back into the file. One that only reads cannot do that, so
+        // they go before the writer hears that it may end.
+        self.vet.readers.close_idle();
+        self.sender = None;
         let Some(thread) = self.thread.take() else { return };
         // The last handle may go on the writer's own thread, inside an acknowledgement.
         if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {

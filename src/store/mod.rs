@@ -138,7 +138,7 @@ struct Inner {
     readers: Arc<Readers>,
     // Dropped in this order: first the writer ends, then the home is free.
     door: Option<Door>,
-    _lock: Option<HomeLock>,
+    lock: Option<HomeLock>,
 }
 
 impl Store {

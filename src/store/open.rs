@@ -82,7 +82,7 @@ impl Store {
     ) -> Result<Store, StoreError> {
         let (mut inner, vet) = Store::assemble(home, config, clock, &conn)?;
         inner.door = Some(Door::open(conn, inner.shared.clone(), vet)?);
-        inner._lock = Some(lock);
+        inner.lock = Some(lock);
         Ok(Store { inner: Arc::new(inner) })
     }
 
@@ -113,7 +113,7 @@ impl Store {
         };
         let founder = genesis.founder;
         let vet = Vet { network, founder, rules, clock, readers: Arc::clone(&readers) };
-        Ok((Inner { network, founder, shared, readers, door: None, _lock: None }, vet))
+        Ok((Inner { network, founder, shared, readers, door: None, lock: None }, vet))
     }
 }
 

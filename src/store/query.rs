@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use super::apply::selector_prefix;
 use super::config::QUERY_ROWS_MAX;
-use super::snapshot::{Head, Row, Snapshot};
+use super::snapshot::{Head, Row, Snapshot, bound};
 use super::{Store, StoreError};
 use crate::record::{Masked, Millis, OwnerKey, PathKey, Record, RecordId, SELECTORS_MAX, SelectorPublic};
 
@@ -255,7 +255,7 @@ impl Search<'_> {
         let positions = if self.query.open { index..SELECTORS_MAX - behind } else { index..index + 1 };
         let mut go_on = true;
         for position in positions {
-            let position = position as i64;
+            let position = bound(position);
             let next = "SELECT owner FROM selector WHERE key = ?1 AND position = ?2 AND owner > ?3 ORDER BY owner LIMIT 1";
             self.each_owner(next, &[&key, &position], &mut |oid| {
                 let mut statement = self.snapshot.cached(
@@ -338,7 +338,7 @@ impl Search<'_> {
     ) -> Result<bool, StoreError> {
         let (_, _, record) = self.snapshot.load(row)?;
         let Some(last) = record.selectors.last() else { return Ok(true) };
-        let (key, position) = (selector_prefix(&last.key.0), record.selectors.len() as i64 - 1);
+        let (key, position) = (selector_prefix(&last.key.0), bound(record.selectors.len()) - 1);
         let mut statement = self.snapshot.cached(
             "SELECT row FROM selector WHERE key = ?1 AND position = ?2 AND owner = ?3 AND ordinal = ?4",
         )?;
@@ -411,7 +411,7 @@ impl Listing<'_> {
                      AND (ordinal, row) > (?3, ?4) ORDER BY ordinal, row LIMIT ?5",
                 )?;
                 let prefix = selector_prefix(&key.0);
-                let mut rows = statement.query(params![prefix, oid, last.0.0, last.1, PAGE as i64])?;
+                let mut rows = statement.query(params![prefix, oid, last.0.0, last.1, bound(PAGE)])?;
                 while let Some(row) = rows.next()? {
                     *last = (Masked(row.get(0)?), row.get(1)?);
                     page.push(last.1);
@@ -421,7 +421,7 @@ impl Listing<'_> {
                 let mut statement = self
                     .snapshot
                     .cached("SELECT row FROM record WHERE row > ?1 AND owner = ?2 ORDER BY row LIMIT ?3")?;
-                let mut rows = statement.query(params![*last, oid, PAGE as i64])?;
+                let mut rows = statement.query(params![*last, oid, bound(PAGE)])?;
                 while let Some(row) = rows.next()? {
                     *last = row.get(0)?;
                     page.push(*last);

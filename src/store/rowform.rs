@@ -93,7 +93,7 @@ mod tests {
     proptest! {
         #[test]
         fn packed_parents_come_back(row in 1_i64..i64::MAX / 2, seeds in proptest::collection::vec(any::<u64>(), 0..15)) {
-            let parents: Vec<i64> = seeds.iter().filter(|_| row > 1).map(|s| (s % (row as u64 - 1).max(1)) as i64 + 1).collect();
+            let parents: Vec<i64> = seeds.iter().filter(|_| row > 1).map(|s| (s % (row.unsigned_abs() - 1).max(1)).cast_signed() + 1).collect();
             let packed = pack(row, &parents);
             prop_assert_eq!(unpack(row, &packed).unwrap().to_vec(), parents);
         }

@@ -84,7 +84,7 @@ impl Snapshot {
     /// Who has something live exactly at or below a path; at most [`PRESENCE_MAX`] owners.
     pub fn presence(&self, path: &PathKey) -> Result<SmallVec<[Presence; 4]>, StoreError> {
         let mut statement = self.cached("SELECT owner, at, below FROM presence WHERE path = ?1 LIMIT ?2")?;
-        let mut rows = statement.query(params![path.0, PRESENCE_MAX as i64])?;
+        let mut rows = statement.query(params![path.0, bound(PRESENCE_MAX)])?;
         let mut out = SmallVec::new();
         while let Some(row) = rows.next()? {
             let owner = self.owner_key(row.get(0)?)?;
@@ -366,6 +366,16 @@ impl Readers {
         }
     }
 
+    /// Closes the connections nobody uses.
+    pub(crate) fn close_idle(&self) {
+        let idle = {
+            let mut state = self.state.lock();
+            state.open -= state.idle.len();
+            std::mem::take(&mut state.idle)
+        };
+        drop(idle);
+    }
+
     fn lose(&self) {
         self.state.lock().open -= 1;
         self.freed.notify_one();
@@ -388,6 +398,15 @@ pub(crate) fn find(conn: &Connection, id: &RecordId) -> Result<Option<Place>, St
     Ok(None)
 }
 
+/// A count as SQLite takes it.
+pub(crate) fn bound(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn time_bound(time: Millis) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
 fn read_head(row: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {
     Ok(Head {
         row: Row(row.get(0)?),
@@ -400,7 +419,7 @@ fn read_head(row: &rusqlite::Row<'_>) -> rusqlite::Result<Head> {
 }
 
 fn links(statement: &mut CachedStatement<'_>, now: Millis, limit: usize) -> Result<Vec<Link>, StoreError> {
-    let found = statement.query_map(params![now.0.cast_signed(), limit as i64], |row| {
+    let found = statement.query_map(params![time_bound(now), bound(limit)], |row| {
         Ok(Link { id: RecordId(row.get(0)?), time: Millis(row.get::<_, i64>(1)?.cast_unsigned()) })
     })?;
     Ok(found.collect::<Result<_, _>>()?)

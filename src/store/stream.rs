@@ -189,7 +189,7 @@ pub struct ExportReader<R> {
 impl<R: Read> ExportReader<R> {
     /// Reads the head of an export.
     pub fn open(input: R) -> Result<ExportReader<R>, StoreError> {
-        let mut stream = ExportReader { 
+        let mut stream = ExportReader {
             input,
             hash: Sha3_256::new(),
             network: NetworkId([0; 32]),

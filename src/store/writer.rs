@@ -359,7 +359,7 @@ impl Writer {
     fn transact_names(&mut self, names: &[Vec<u8>]) -> Result<(), StoreError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let noted: i64 = tx.query_row("SELECT count(*) FROM book", [], |row| row.get(0))?;
-        let room = BOOK_MAX.saturating_sub(noted as usize);
+        let room = BOOK_MAX.saturating_sub(usize::try_from(noted).unwrap_or(BOOK_MAX));
         let mut added = 0;
         for name in names {
             if added >= room {

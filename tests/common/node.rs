@@ -1,6 +1,6 @@
 //! A real node, and the real command line, in a home of their own: no fixed ports, no sleeping. Readiness is
 //! the line the node prints; whatever was started ends when its handle is dropped.
-#![allow(dead_code, missing_docs)]
+#![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long a node may take until it is ready, publishing its first zones included, on a busy machine.
-pub const READY: Duration = Duration::from_secs(120);
+pub const READY: Duration = Duration::from_mins(2);
 /// How long a node may take to stop.
 pub const STOP: Duration = Duration::from_secs(30);
 
@@ -59,13 +59,13 @@ impl Home {
 
     /// Runs the command line to its end.
     pub fn run<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Run {
-        Run::of(self.command().args(args).stdin(Stdio::null()).output().expect("the program runs"))
+        Run::of(&self.command().args(args).stdin(Stdio::null()).output().expect("the program runs"))
     }
 
     /// Runs the command line with `--json` and reads what it prints.
     pub fn json<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Value {
         let run = Run::of(
-            self.command().arg("--json").args(args).stdin(Stdio::null()).output().expect("the program runs"),
+            &self.command().arg("--json").args(args).stdin(Stdio::null()).output().expect("the program runs"),
         );
         assert_eq!(run.code, 0, "{}", run.err);
         serde_json::from_str(&run.out).unwrap_or_else(|e| panic!("{e}: {}", run.out))
@@ -109,7 +109,7 @@ pub struct Run {
 }
 
 impl Run {
-    fn of(output: Output) -> Run {
+    fn of(output: &Output) -> Run {
         Run {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use super::*;
-use crate::record::{Compression, Draft, Masking, Name, Owner, Record, found};
+use crate::record::{Compression, Draft, Masked, Masking, Name, Owner, Record, found};
 
 /// Where the bed's clock starts.
 pub(super) const START: u64 = 1_900_000_000_000;
