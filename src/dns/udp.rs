@@ -157,8 +157,10 @@ impl Shard {
                     self.miss(front, packet, peer.address(), local);
                 }
             }
-            answers.flush(self, &mut tally);
+            // Counted before they go out, so that whoever has an answer finds it counted. What the kernel refuses is
+            // counted with the next batch.
             tally.report(&front.metrics().dns);
+            answers.flush(self, &mut tally);
         }
     }
 
