@@ -50,7 +50,7 @@ fn date(text: &str) -> Option<u64> {
     };
     let sane = (1970..10_000).contains(&year) && hour < 24 && minute < 60 && second < 60;
     // Before any arithmetic: the numbers are whatever somebody typed.
-    if !sane || !(1..=12).contains(&month) || day > 31 {
+    if !sane || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
     let days = days(year, month, day);
