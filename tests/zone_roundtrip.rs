@@ -28,8 +28,11 @@ fn parse(text: &str, origin: &str) -> Zone {
     master::parse(text.as_bytes(), "test.zone", &name(origin), None).expect("a sound master file")
 }
 
-/// RRsets by name and type: TTL and data, of the SOA without what is ours when served.
-fn records(zone: &Zone) -> BTreeMap<(DnsName, u16), (u32, Vec<Vec<u8>>)> {
+/// RRsets by name and type: TTL and data.
+type Records = BTreeMap<(DnsName, u16), (u32, Vec<Vec<u8>>)>;
+
+/// A zone's records, the SOA without what is ours when served.
+fn records(zone: &Zone) -> Records {
     let data = |rrset: &master::Rrset| match rrset.rtype {
         rtype::SOA => {
             let soa = Soa::parse(&rrset.rdatas[0]).expect("a SOA");
