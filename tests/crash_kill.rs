@@ -1,6 +1,7 @@
 //! `kill -9` at random instants of a publish under load: the store opens, `check` finds nothing, and no
 //! acknowledged record is missing. One home is used for many rounds, and is not always repaired by an opening
 //! for writing between two of them, so that recovery itself is interrupted and recovered from.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/crash.rs"]
 mod crash;

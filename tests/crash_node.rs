@@ -1,5 +1,6 @@
 //! The real program killed with -9 while it is written to over HTTP: it starts again on the same home, and every
 //! name whose writing it had acknowledged answers over DNS.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/edge.rs"]
 mod edge;
@@ -38,7 +39,7 @@ fn value(n: u64) -> String {
 }
 
 /// Writes one new name after the other until the node is gone, and says which were acknowledged.
-fn write(node: Remote, owner: &Owner, next: &AtomicU64, acknowledged: &Sender<u64>) {
+fn write(node: &Remote, owner: &Owner, next: &AtomicU64, acknowledged: &Sender<u64>) {
     loop {
         let n = next.fetch_add(1, Ordering::Relaxed);
         if node.set(owner, &[(name(n).as_bytes(), 0)], value(n).as_bytes()).is_err() {
@@ -57,7 +58,7 @@ fn round(node: Node, owner: &Owner, next: &AtomicU64, dice: &mut Dice) -> Vec<u6
     thread::scope(|scope| {
         for _ in 0..WRITERS {
             let (say, remote) = (say.clone(), Remote::new(&[&url], Some(token.clone())).expect("a URL"));
-            scope.spawn(move || write(remote, owner, next, &say));
+            scope.spawn(move || write(&remote, owner, next, &say));
         }
         drop(say);
         let mut done = vec![acknowledged.recv_timeout(READY).expect("something is acknowledged")];

@@ -1,4 +1,5 @@
 //! Hostile packets: at a server with a made-up zone, where panics can be counted, and at a real node.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/corpora.rs"]
 mod corpora;

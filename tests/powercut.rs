@@ -4,6 +4,7 @@
 //!
 //! Each test runs itself again in a mount namespace of its own, so that mounts and loop devices end with it,
 //! however it ends. Where that, loop devices or the ioctl are not permitted, it says so and passes.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/crash.rs"]
 mod crash;

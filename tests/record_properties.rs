@@ -1,5 +1,6 @@
 //! What must hold of every record, tried on the kinds and shapes the unit tests leave out: founding and amending
 //! genesis records, pulse keys, deletions; and every named limit passed by one.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::OnceLock;
 

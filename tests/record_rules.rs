@@ -1,5 +1,6 @@
 //! Network rules: one spelling each, every field within its range, what is fixed stays fixed, and a network's own
 //! genesis records are valid in it. The spellings are frozen in `tests/vectors/rules.json`.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/frozen.rs"]
 mod frozen;

@@ -1,6 +1,7 @@
 //! Signature verdicts are consensus rules, so they are pinned to public vectors: Project Wycheproof's Ed25519
 //! cases, and the edge cases of "Taming the many EdDSAs" on which implementations disagree. Both files lie
 //! beside the project; where they do not, these tests say so and pass.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/frozen.rs"]
 mod frozen;

@@ -2,6 +2,7 @@
 //! what stands there is read back. A difference means that records of existing networks would be read
 //! differently, so the files change with the format version only; `LFDNS_BLESS=1 cargo test --test
 //! record_vectors` then writes them anew. `tests/vectors/check.py` recomputes them without this code.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/frozen.rs"]
 mod frozen;

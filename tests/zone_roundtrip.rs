@@ -1,6 +1,7 @@
 //! A master file of every type through the real program: published, every record asked with `dig`, exported,
 //! and the export equals the file as records, the SOA's serial and MINIMUM aside. And values as large as the
 //! network allows.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/node.rs"]
 mod node;
