@@ -1,4 +1,5 @@
 //! `network`, `check`, `export`, `import`, `backup`, `status`, `bench`, help: with and without a node.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/node.rs"]
 mod node;

@@ -1,4 +1,5 @@
 //! `set` and `get` against a real node: every form of a key, masks, owners, times, output, exit codes.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/node.rs"]
 mod node;

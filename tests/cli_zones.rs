@@ -1,4 +1,5 @@
 //! `lfdns zone …` and `lfdns name …` against a real node.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/node.rs"]
 mod node;

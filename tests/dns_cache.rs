@@ -1,6 +1,8 @@
 //! The answer cache against no cache: two servers over one resolver and one virtual clock, one of them keeping
 //! nothing. After every random commit and every step of time each question gets the same message from both.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "common/bed.rs"]
 mod bed;
 
@@ -103,7 +105,7 @@ impl Pair {
         match step {
             Step::Rrset { who, name, kind, value, silent } => {
                 let rtype = rtype_from_text(KINDS[*kind]).unwrap();
-                let value = value.map(|v| self.rrset(*name, KINDS[*kind], v, *silent).encode());
+                let value = value.map(|v| Pair::rrset(*name, KINDS[*kind], v, *silent).encode());
                 let pulse_key = silent.then(|| Owner::from_seed(&[9; 32]).key().0);
                 let record = self.put(*who, *name, rrset_ordinal(rtype), value, pulse_key);
                 if *silent && !record.is_deletion() {
@@ -151,7 +153,7 @@ impl Pair {
         self.bed.put_with(owner, &key, &value.unwrap_or_default(), pulse)
     }
 
-    fn rrset(&self, at: usize, kind: &str, value: u8, silent: bool) -> RrsetValue {
+    fn rrset(at: usize, kind: &str, value: u8, silent: bool) -> RrsetValue {
         let target = |labels: &str| name(labels).as_wire().to_vec();
         let targets = ["a.demo.lf.", "b.demo.lf.", "x.a.demo.lf.", "out.example."];
         let chosen = targets[usize::from(value)];

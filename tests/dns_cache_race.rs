@@ -1,4 +1,5 @@
 //! The answer cache while the store is written to: nothing older than what was acknowledged before the question.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/bed.rs"]
 mod bed;

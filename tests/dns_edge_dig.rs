@@ -1,4 +1,5 @@
 //! What `dig` and `kdig` make of our answers. Skipped, with a printed line, where the program is missing.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/edge.rs"]
 mod edge;

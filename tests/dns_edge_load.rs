@@ -1,4 +1,5 @@
 //! The load generator against a server and against nobody.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/edge.rs"]
 mod edge;

@@ -1,4 +1,5 @@
 //! What one message gets for an answer, over a real socket: codes, flags, EDNS, sizes.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/edge.rs"]
 mod edge;

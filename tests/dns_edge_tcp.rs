@@ -1,4 +1,5 @@
 //! TCP connections: pipelining, limits, silence, clients that close or do not read; and the server's start and stop.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/edge.rs"]
 mod edge;

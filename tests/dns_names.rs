@@ -1,5 +1,6 @@
 //! What names answer, over a real store: positive and negative answers, cuts, chains, wildcards, raw values,
 //! who may speak.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/bed.rs"]
 mod bed;

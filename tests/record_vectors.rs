@@ -2,6 +2,7 @@
 //! what stands there is read back. A difference means that records of existing networks would be read
 //! differently, so the files change with the format version only; `LFDNS_BLESS=1 cargo test --test
 //! record_vectors` then writes them anew. `tests/vectors/check.py` recomputes them without this code.
+#![allow(clippy::unwrap_used)]
 
 #[path = "common/frozen.rs"]
 mod frozen;
@@ -187,7 +188,7 @@ fn text_forms_are_as_frozen() {
     let id = genesis[1].id(&network);
     let last = format!("{}b", &key.label()[..51]);
     let refused =
-        ["".to_owned(), "@".to_owned(), key.to_string().to_uppercase(), last, key.to_string() + "y"];
+        [String::new(), "@".to_owned(), key.to_string().to_uppercase(), last, key.to_string() + "y"];
     for text in &refused {
         assert!(text.parse::<OwnerKey>().is_err(), "{text}");
     }

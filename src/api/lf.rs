@@ -65,7 +65,7 @@ pub trait Lf: Send + Sync {
 
     /// Makes records and hands them in as they are made, in bounded memory; `progress` hears of every batch
     /// that was acknowledged. An entry that cannot be made ends it; earlier batches stay. Refused records are
-    /// in the report.
+    /// in the report; a batch of which every record is refused is the last, and `broken_off` says why.
     fn make_all(
         &self,
         owner: &Owner,

@@ -108,7 +108,7 @@ pub(crate) fn all<L: Lf + ?Sized>(
             while let Ok(answer) = answers.try_recv() {
                 tally.add(answer)?;
             }
-            if gone {
+            if gone || tally.report.broken_off.is_some() {
                 break Ok(());
             }
         };
@@ -141,7 +141,12 @@ struct Tally<'a> {
 
 impl Tally<'_> {
     fn add(&mut self, answer: Answer) -> Result<(), LfError> {
-        let (count, report) = answer?;
+        let (count, mut report) = answer?;
+        if count > 0 && report.refused_count == count {
+            // A full disk, say: the rest would fare no better.
+            let reason = report.refused.first().map(|r| r.reason.clone()).unwrap_or_default();
+            report.broken_off.get_or_insert(reason);
+        }
         self.report.add(report, self.posted);
         self.posted += count;
         let stored = self.report.accepted + self.report.known;

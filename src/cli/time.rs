@@ -49,10 +49,13 @@ fn date(text: &str) -> Option<u64> {
         _ => return None,
     };
     let sane = (1970..10_000).contains(&year) && hour < 24 && minute < 60 && second < 60;
+    // Before any arithmetic: the numbers are whatever somebody typed.
+    if !sane || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
     let days = days(year, month, day);
     // A day that its month does not have comes back as another one.
-    let exists = sane && (1..=12).contains(&month) && civil(days) == (year, month, day);
-    exists.then_some(days * DAY_S + hour * 3600 + minute * 60 + second)
+    (civil(days) == (year, month, day)).then_some(days * DAY_S + hour * 3600 + minute * 60 + second)
 }
 
 /// Days from 1970-01-01; years are counted from March, so that the leap day is a year's last.

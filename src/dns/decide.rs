@@ -291,7 +291,7 @@ impl Decider<'_, '_> {
     fn data(&mut self, path: &Derived, at_cut: bool) -> Result<Outcome, StoreError> {
         let Some(slot) = self.slot(path)? else {
             say(self.reading, || "nothing lies at the name itself".to_owned());
-            return self.own_server();
+            return Ok(self.own_server());
         };
         let qtype = self.question.qtype;
         if self.path.view != View::Plain {
@@ -347,7 +347,7 @@ impl Decider<'_, '_> {
                 return Ok(Outcome::Answer(vec![self.raw_rr(rdata)]));
             }
         }
-        self.own_server()
+        Ok(self.own_server())
     }
 
     fn raw_rr(&self, rdata: Vec<u8>) -> Rr {
@@ -374,19 +374,19 @@ impl Decider<'_, '_> {
     }
 
     /// Nothing of the type asked for lies at the name; perhaps it is the name server we synthesise.
-    fn own_server(&mut self) -> Result<Outcome, StoreError> {
+    fn own_server(&mut self) -> Outcome {
         if !synth::is_own_server(self.resolver, &self.cut, self.name) {
-            return Ok(Outcome::NoData);
+            return Outcome::NoData;
         }
         self.uses_local = true;
         let address = synth::own_address(&self.cut, self.name, self.question.qtype, self.question);
-        Ok(address.map_or(Outcome::NoData, |rr| Outcome::Answer(vec![rr])))
+        address.map_or(Outcome::NoData, |rr| Outcome::Answer(vec![rr]))
     }
 
     /// The name does not exist; its closest encloser may have a wildcard (RFC 4592 §3.3.1).
     fn absent(&mut self, encloser: usize) -> Result<Outcome, StoreError> {
         if self.path.view == View::Plain && synth::is_own_server(self.resolver, &self.cut, self.name) {
-            return self.own_server();
+            return Ok(self.own_server());
         }
         if self.path.folded && encloser + 1 == self.path.steps.len() {
             // Names between the fourteenth label and this one leave no trace, so none can be denied.

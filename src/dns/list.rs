@@ -4,6 +4,7 @@
 //! tried. Unlisted RRsets and raw values do not say where they lie and are not listed.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::name::DnsName;
 use super::path::{Path, Step, to_name};
@@ -78,12 +79,9 @@ impl Resolver {
                 found.id = listed.id;
                 let slot =
                     *listed.record.paths(&snapshot.network()).last().expect("a listed record has a slot");
-                let bundle = match hiding.get(&slot) {
-                    Some(known) => known,
-                    None => {
-                        let bundle = self.bundle_of(snapshot, &slot, owner, &found)?;
-                        hiding.entry(slot).or_insert(bundle)
-                    }
+                let bundle = match hiding.entry(slot) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(self.bundle_of(snapshot, &slot, owner, &found)?),
                 };
                 let hidden = bundle.as_ref().is_some_and(|b| (found.time, found.id) < (b.time, b.id));
                 let replaced = found.bundled && self.is_replaced(snapshot, &slot, owner, &found)?;

@@ -283,7 +283,7 @@ fn unescape(begin: &[u8], pending: &[Vec<u8>]) -> Option<Vec<u8>> {
     let mut text = begin.to_vec();
     for chunk in pending.iter().rev() {
         // Every chunk before another is full, or the same bytes would have many spellings.
-        if text.len() % ESCAPE_CHUNK != 0 || text.is_empty() || chunk.is_empty() {
+        if !text.len().is_multiple_of(ESCAPE_CHUNK) || text.is_empty() || chunk.is_empty() {
             return None;
         }
         text.extend_from_slice(chunk);
@@ -408,10 +408,10 @@ mod tests {
             labels in proptest::collection::vec("_?[bco]?-?[a-z0-9]{1,8}", 1..20),
         ) {
             let bytes: Vec<Vec<u8>> = labels.iter().map(|l| l.as_bytes().to_vec()).collect();
-            if let Ok(path) = Path::read(bytes.iter().map(Vec::as_slice), 0) {
-                if path.view == View::Plain {
-                    prop_assert_eq!(Path::spell(&path.steps, 0), bytes);
-                }
+            if let Ok(path) = Path::read(bytes.iter().map(Vec::as_slice), 0)
+                && path.view == View::Plain
+            {
+                prop_assert_eq!(Path::spell(&path.steps, 0), bytes);
             }
         }
     }

@@ -83,12 +83,12 @@ fn is_der_sequence(value: &[u8]) -> bool {
 
 /// A public-key packet (tag 6) in the old or new format, version 4 or later (RFC 9580 §4.2, §5.5.2).
 fn is_openpgp(value: &[u8]) -> bool {
-    match value {
-        [0x99, _, _, version, ..] => (4..=6).contains(version),
-        [0xC6, first, version, ..] if *first < 192 => (4..=6).contains(version),
-        [0xC6, 192..=223, _, version, ..] => (4..=6).contains(version),
-        _ => false,
-    }
+    let ([0x99, _, _, version, ..] | [0xC6, 0..=191, version, ..] | [0xC6, 192..=223, _, version, ..]) =
+        value
+    else {
+        return false;
+    };
+    (4..=6).contains(version)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use super::book::NameBook;
-use super::counters::Counters;
+use super::counters::{Counters, Deps};
 use super::decide::{Decision, Outcome};
 use super::explain::Notes;
 use super::lookup::Reading;
@@ -167,7 +167,7 @@ impl Resolver {
             resolver: self,
             zones: &zones,
             question,
-            reply: Reply::code(Rcode::NoError, Default::default()),
+            reply: Reply::code(Rcode::NoError, Deps::default()),
         };
         chase.run(&mut reading)?;
         let mut reply = chase.reply;
@@ -195,7 +195,9 @@ fn cap_ttls(reply: &mut Reply, now: Millis) {
     if let Some(until) = reply.until {
         let left = u32::try_from(until.0.saturating_sub(now.0) / 1000).unwrap_or(u32::MAX);
         for section in [&mut reply.answers, &mut reply.authority, &mut reply.additional] {
-            section.iter_mut().for_each(|rr| rr.ttl = rr.ttl.min(left));
+            for rr in section.iter_mut() {
+                rr.ttl = rr.ttl.min(left);
+            }
         }
     }
 }

@@ -77,7 +77,7 @@ pub struct Bundle {
     pub max_silence: u16,
     /// Where it lies.
     pub path: ListedPath,
-    /// (type, ttl, data).
+    /// (type, ttl, data), types ascending, each with some data.
     pub sets: Vec<(u16, u32, Vec<Vec<u8>>)>,
 }
 
@@ -128,8 +128,11 @@ impl Bundle {
         let count = input.u16()?;
         let sets = (0..count)
             .map(|_| Some((input.u16()?, input.u32()?.min(TTL_MAX), input.rdatas()?)))
-            .collect::<Option<_>>()?;
-        input.0.is_empty().then_some(Bundle { max_silence, path, sets })
+            .collect::<Option<Vec<_>>>()?;
+        // One spelling: types ascending, none without data.
+        let sound =
+            sets.is_sorted_by(|a, b| a.0 < b.0) && sets.iter().all(|(_, _, rdatas)| !rdatas.is_empty());
+        (input.0.is_empty() && sound).then_some(Bundle { max_silence, path, sets })
     }
 }
 
@@ -204,6 +207,16 @@ impl Input<'_> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_bundle_has_each_type_once_in_order_and_with_data() {
+        let set = |rtype| (rtype, 60, vec![vec![1]]);
+        let reads = |sets| Bundle::decode(&Bundle { sets, ..Bundle::default() }.encode()).is_some();
+        assert!(reads(vec![set(1), set(16)]));
+        assert!(!reads(vec![set(16), set(1)]));
+        assert!(!reads(vec![set(1), set(1)]));
+        assert!(!reads(vec![(1, 60, vec![])]));
+    }
 
     #[test]
     fn ordinals_say_what_they_hold() {

@@ -4,7 +4,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::runtime::Handle;
@@ -26,6 +28,10 @@ const BACKLOG: i32 = 128;
 const FREE_PORT_TRIES: usize = 32;
 /// Workers at least, so that one slow answer does not hold up all others.
 const WORKERS_MIN: usize = 2;
+
+/// How long stopping waits for the runtime to close the TCP listeners. It is only exceeded where the runtime itself
+/// is what waits.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +70,9 @@ pub struct DnsServer {
     addresses: Vec<SocketAddr>,
     stop_threads: Arc<AtomicBool>,
     stop_tasks: watch::Sender<bool>,
+    /// Every listener's task holds one end, so when the last is gone all are closed.
+    listening: Option<mpsc::Sender<()>>,
+    closed: mpsc::Receiver<()>,
     threads: Vec<JoinHandle<()>>,
     pool: Option<Pool>,
 }
@@ -94,10 +103,13 @@ impl DnsServer {
         let worker = Arc::clone(&front);
         let workers = or_cores(config.workers).max(WORKERS_MIN);
         let pool = Pool::start(workers, &queue, move || worker.work()).map_err(BindError::Thread)?;
+        let (listening, closed) = mpsc::channel();
         let mut server = DnsServer {
             addresses: bound.iter().map(|bound| bound.address).collect(),
             stop_threads: Arc::default(),
             stop_tasks: watch::Sender::new(false),
+            listening: Some(listening),
+            closed,
             threads: Vec::new(),
             pool: Some(pool),
         };
@@ -130,7 +142,12 @@ impl DnsServer {
             tokio::net::TcpListener::from_std(bound.listener).map_err(failed)?
         };
         let stop = self.stop_tasks.subscribe();
-        runtime.spawn(tcp::serve(listener, Arc::clone(front), config.tcp.clone(), stop));
+        let (front_of_task, limits, listening) =
+            (Arc::clone(front), config.tcp.clone(), self.listening.clone());
+        runtime.spawn(async move {
+            tcp::serve(listener, front_of_task, limits, stop).await;
+            drop(listening);
+        });
         for shard in bound.shards {
             let (shard, front, stop) = (Arc::new(shard), Arc::clone(front), Arc::clone(&self.stop_threads));
             let builder = std::thread::Builder::new().name(format!("dns-udp-{}", self.threads.len()));
@@ -148,6 +165,8 @@ impl DnsServer {
                 warn!("a thread of the DNS server had panicked");
             }
         }
+        self.listening = None;
+        let _ = self.closed.recv_timeout(STOP_PATIENCE);
         self.pool = None;
     }
 }

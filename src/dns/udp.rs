@@ -144,17 +144,23 @@ impl Shard {
             for message in batch {
                 let (Some(peer), Some(packet)) = (message.address, message.iovs().next()) else { continue };
                 tally.received += 1;
+                if !wire::is_query(packet) {
+                    tally.ignored += 1;
+                    continue;
+                }
                 let local = if self.wildcard() { message.cmsgs().ok().and_then(local_of) } else { None };
                 if front.hit(packet, Via::Udp, now, &mut key, answers.room()) {
                     tally.hits += 1;
                     answers.add(peer, local, &mut tally);
                 } else {
-                    tally.missed(packet);
+                    tally.misses += 1;
                     self.miss(front, packet, peer.address(), local);
                 }
             }
-            answers.flush(self, &mut tally);
+            // Counted before they go out, so that whoever has an answer finds it counted. What the kernel refuses is
+            // counted with the next batch.
             tally.report(&front.metrics().dns);
+            answers.flush(self, &mut tally);
         }
     }
 
@@ -316,6 +322,7 @@ impl<S: Peer> Outgoing<S> {
 #[derive(Default)]
 struct Tally {
     received: u64,
+    ignored: u64,
     hits: u64,
     misses: u64,
     truncated: u64,
@@ -329,12 +336,9 @@ impl Tally {
         self.truncated += u64::from(wire::is_truncated(answer));
     }
 
-    fn missed(&mut self, packet: &[u8]) {
-        self.misses += u64::from(wire::is_query(packet));
-    }
-
     fn report(&mut self, dns: &crate::metrics::Dns) {
         dns.udp_queries.add(self.received);
+        dns.ignored.add(self.ignored);
         dns.cache_hits.add(self.hits);
         dns.cache_misses.add(self.misses);
         dns.truncated.add(self.truncated);

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::name::{DnsName, NameError};
 use super::path::Derived;
-use crate::record::{Authority, Name, NetworkId, OwnerKey, PathKey, Rules, ZoneRule, hash};
+use crate::record::{Authority, Name, NetworkId, OwnerKey, PathKey, Rules, RulesError, ZoneRule, hash};
 
 /// Default TTL of a zone, seconds.
 const DEFAULT_TTL: u32 = 300;
@@ -80,9 +80,9 @@ pub enum ZoneError {
     /// Another word.
     #[error("authority \"{0}\" is not known to this version: expected \"key\" or a list of owners")]
     UnknownAuthority(String),
-    /// Nobody may speak.
-    #[error("an empty list of owners lets nobody speak")]
-    NoOwners,
+    /// A key out of its range.
+    #[error(transparent)]
+    Rule(#[from] RulesError),
 }
 
 /// A `zones/NAME.toml`.
@@ -150,14 +150,16 @@ impl ZoneFile {
             return Err(ZoneError::PublicTld(top.into_owned()));
         }
         let at = self.at.clone().unwrap_or_else(|| default_at(&suffix, canonical));
-        Ok(ZoneRule {
+        let rule = ZoneRule {
             suffix: suffix.to_string(),
             at,
             authority: self.authority.resolve(owner)?,
             lifetime_days: self.lifetime_days.unwrap_or(DEFAULT_LIFETIME_DAYS),
             trust: self.trust.clone().unwrap_or_else(|| "shared".into()),
             ttl: self.ttl.unwrap_or(DEFAULT_TTL),
-        })
+        };
+        rule.check()?;
+        Ok(rule)
     }
 
     /// What an operator should know of this zone although it is allowed.
@@ -175,7 +177,6 @@ impl AuthorityText {
         match self {
             AuthorityText::Word(word) if word == "key" => Ok(Authority::Key),
             AuthorityText::Word(word) => Err(ZoneError::UnknownAuthority(word.clone())),
-            AuthorityText::Owners(list) if list.is_empty() => Err(ZoneError::NoOwners),
             AuthorityText::Owners(list) => list
                 .iter()
                 .map(|text| {
@@ -344,6 +345,7 @@ mod tests {
         let key = OwnerKey([9; 32]);
         let text = format!("suffix = \"demo.lf\"\nauthority = [\"default\", \"{key}\"]");
         assert_eq!(rule(&text).unwrap().authority, Authority::Owners(vec![OwnerKey([1; 32]), key]));
+        assert!(matches!(rule("suffix = \"demo.lf\"\nauthority = []"), Err(ZoneError::Rule(_))));
         let error = rule("suffix = \"demo.lf\"\nauthority = [\"nobody\"]").unwrap_err();
         assert_eq!(error, ZoneError::UnknownOwner("nobody".into()));
     }

@@ -23,7 +23,7 @@ use crate::dns::zone::Zone;
 use crate::record::{Authority, Owner, OwnerKey};
 use crate::store::Store;
 
-/// The last ordinal of a numbered line: larger ones mean RRsets (docs/DNS.md "Ordinals").
+/// The last ordinal of a numbered line: larger ones mean RRsets (docs/DNS.md "Data").
 const LINE_MAX: u64 = u32::MAX as u64;
 
 /// Something that cannot be published.

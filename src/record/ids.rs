@@ -159,13 +159,19 @@ impl FromStr for RecordId {
 impl NetworkId {
     /// All 64 hexadecimal digits: what is handed to a friend, never logged.
     pub fn reveal(&self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
+        hex32(&self.0)
     }
 
     /// Reads what [`NetworkId::reveal`] writes.
     pub fn from_hex(text: &str) -> Result<NetworkId, IdError> {
         Ok(NetworkId(unhex32(text).ok_or(IdError::Network)?))
     }
+}
+
+/// 64 lower-case hexadecimal digits.
+pub(crate) fn hex32(bytes: &[u8; 32]) -> String {
+    let digit = |nibble| char::from_digit(u32::from(nibble), 16).expect("a nibble is one digit");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Exactly 64 lower- or upper-case hexadecimal digits.

@@ -57,7 +57,7 @@ impl Owner {
             out.push_str(std::str::from_utf8(line).expect("base 64 is ASCII"));
             out.push('\n');
         }
-        out.push_str(&format!("-----END {LF_LABEL}-----\n"));
+        out.extend(["-----END ", LF_LABEL, "-----\n"]);
         out
     }
 }

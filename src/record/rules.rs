@@ -8,16 +8,21 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{Header, Kind, Record, Work};
 use super::hash::hash;
-use super::ids::unhex32;
-use super::{LINKS_MAX, Millis, NetworkId, Owner, OwnerKey, RECORD_MAX, RecordId, SIGNATURE_LEN};
+use super::ids::{hex32, unhex32};
+use super::{
+    LINKS_MAX, Millis, NAME_MAX, NetworkId, Owner, OwnerKey, RECORD_MAX, RecordId, SELECTORS_MAX,
+    SIGNATURE_LEN,
+};
 
 /// Bytes of a value within which a whole record surely stays under [`RECORD_MAX`]; larger limits are
 /// allowed, the record's own limit then binds.
 const VALUE_MAX: u32 = RECORD_MAX as u32;
 /// A network whose clocks may differ by more is none.
 const DRIFT_MAX_MS: u64 = 24 * 3600 * 1000;
-/// Most zones and list entries of the rules; they must fit one record in any case.
+/// Most entries of one list of the rules; they must fit one record in any case.
 const LIST_MAX: usize = 1024;
+/// Most selectors a zone stands for: one is left for the names in it.
+const AT_MAX: usize = SELECTORS_MAX - 1;
 
 /// The rules of a network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,9 +212,15 @@ impl Rules {
         if self.auth_required {
             return wrong("auth_required", "certificates are not known to this version".into());
         }
-        let longest = [self.seed_peers.len(), self.zones.len(), self.reserved.len(), self.cas.len()];
-        if longest.into_iter().any(|len| len > LIST_MAX) {
+        let lists = [&self.seed_peers, &self.reserved, &self.cas, &self.revoked_cas].map(Vec::len);
+        if lists.into_iter().chain([self.zones.len()]).any(|len| len > LIST_MAX) {
             return wrong("lists", format!("expected at most {LIST_MAX} entries"));
+        }
+        if !is_suffix(&self.suffix) {
+            return wrong(
+                "suffix",
+                format!("'{}' must be a lower-case name that ends in a dot", self.suffix),
+            );
         }
         self.zones.iter().try_for_each(ZoneRule::check)
     }
@@ -236,7 +247,7 @@ impl Rules {
     pub fn private(nonce: &[u8; 32], name: &str) -> Rules {
         Rules {
             version: 1,
-            nonce: nonce.iter().map(|b| format!("{b:02x}")).collect(),
+            nonce: hex32(nonce),
             limits: Limits { value_max: VALUE_MAX },
             links_min: 2,
             drift_ms: 60_000,
@@ -271,10 +282,17 @@ impl ZoneRule {
         }
     }
 
-    fn check(&self) -> Result<(), RulesError> {
+    /// Checks every field's range.
+    pub fn check(&self) -> Result<(), RulesError> {
         let wrong = |wrong: String| Err(RulesError::Field { field: "zones", wrong });
-        if !self.suffix.ends_with('.') || self.suffix != self.suffix.to_ascii_lowercase() {
-            return wrong(format!("suffix '{}' must be lower case and end in a dot", self.suffix));
+        if !is_suffix(&self.suffix) {
+            return wrong(format!("suffix '{}' must be a lower-case name that ends in a dot", self.suffix));
+        }
+        if self.at.len() > AT_MAX || self.at.iter().any(|name| name.len() > NAME_MAX) {
+            return wrong(format!(
+                "{}: it stands for at most {AT_MAX} selectors of at most {NAME_MAX} bytes",
+                self.suffix
+            ));
         }
         if self.trust != "shared" && self.trust != "local" {
             return wrong(format!(
@@ -282,11 +300,21 @@ impl ZoneRule {
                 self.suffix, self.trust
             ));
         }
-        if self.authority == Authority::Owners(vec![]) {
-            return wrong(format!("{}: an empty list of owners lets nobody speak", self.suffix));
+        match &self.authority {
+            Authority::Owners(list) if list.is_empty() => {
+                wrong(format!("{}: an empty list of owners lets nobody speak", self.suffix))
+            }
+            Authority::Owners(list) if list.len() > LIST_MAX => {
+                wrong(format!("{}: expected at most {LIST_MAX} owners", self.suffix))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
+}
+
+/// Lower case, absolute, and not the root. Whether it is a domain name is for those who serve it.
+fn is_suffix(text: &str) -> bool {
+    text.len() > 1 && text.ends_with('.') && !text.bytes().any(|b| b.is_ascii_uppercase())
 }
 
 /// The network a first genesis record founds: H("lfdns network v1", that record with its value), its own

@@ -104,9 +104,7 @@ fn ask(server: SocketAddr, control: &[u8]) -> bool {
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.send(control).unwrap();
     let mut answer = vec![0; 65_535];
-    socket
-        .recv(&mut answer)
-        .is_ok_and(|len| len >= 12 && answer[..2] == control[..2] && answer[3] & 0x0f == 0)
+    socket.recv(&mut answer).is_ok_and(|len| len >= 12 && answer[..2] == control[..2] && answer[3] << 4 == 0)
 }
 
 fn any(server: SocketAddr) -> SocketAddr {

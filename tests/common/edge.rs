@@ -1,5 +1,5 @@
 //! A DNS server over a small made-up zone, and queries as bytes: what the tests of the edge share.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};

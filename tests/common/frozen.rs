@@ -1,5 +1,5 @@
 //! Files of frozen vectors: compared with what the code makes, or written anew under `LFDNS_BLESS=1`.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::path::PathBuf;
 
@@ -49,12 +49,16 @@ fn difference(frozen: &Value, made: &Value) -> Option<String> {
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+    bytes
+        .iter()
+        .flat_map(|b| [b >> 4, b & 15])
+        .map(|d| char::from(b"0123456789abcdef"[usize::from(d)]))
+        .collect()
 }
 
 /// The bytes of a hexadecimal string.
 pub fn unhex(text: &Value) -> Vec<u8> {
     let text = text.as_str().expect("a string");
-    assert!(text.len() % 2 == 0, "{text}");
+    assert!(text.len().is_multiple_of(2), "{text}");
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex")).collect()
 }

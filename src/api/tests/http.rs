@@ -106,6 +106,19 @@ fn a_record_is_shown_in_json_and_raw_and_missing_in_words() {
 }
 
 #[test]
+fn the_founding_record_is_shown_only_for_the_token_since_it_tells_the_network() {
+    let bed = Bed::new();
+    // The second genesis record links to the first, which founds the network.
+    let second = bed.store.newest_genesis().id;
+    let shown = bed.get(&format!("/record/{second}")).json();
+    let first = shown["Links"][0].as_str().unwrap();
+    for path in [format!("/record/{first}"), format!("/record/raw/{first}")] {
+        assert_eq!(bed.get(&path).status, 401, "{path}");
+        assert_eq!(bed.request("GET", &path, &[&bed.bearer()], b"").status, 200, "{path}");
+    }
+}
+
+#[test]
 fn the_time_of_an_owners_newest_record_is_told_for_each_slot() {
     let bed = Bed::new();
     let made = bed.local().set(&owner(1), &[(b"bad", 7)], b"v").unwrap();

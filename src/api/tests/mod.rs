@@ -71,14 +71,23 @@ impl Bed {
     }
 
     fn with(config: Config, amend: impl FnOnce(&mut Rules)) -> Bed {
+        Bed::build(config, &store::Config::default(), amend)
+    }
+
+    /// A node whose disk is nearly full.
+    fn full() -> Bed {
+        let probe = store::Probe::new(|_| Ok(0));
+        Bed::build(Config::default(), &store::Config { probe, ..store::Config::default() }, |_| {})
+    }
+
+    fn build(config: Config, store_config: &store::Config, amend: impl FnOnce(&mut Rules)) -> Bed {
         let mut rules = Rules::private(&[7; 32], "test");
         amend(&mut rules);
         let (network, genesis) = found(&owner(0), &rules, Millis(START - 10_000)).unwrap();
         let (home, now) = (tempfile::tempdir().unwrap(), Arc::new(AtomicU64::new(START)));
         let ticking = Arc::clone(&now);
         let clock: Clock = Arc::new(move || Millis(ticking.load(Ordering::SeqCst)));
-        let store =
-            Store::create(home.path(), &genesis, &store::Config::default(), Arc::clone(&clock)).unwrap();
+        let store = Store::create(home.path(), &genesis, store_config, Arc::clone(&clock)).unwrap();
         let token = Token::load_or_make(home.path()).unwrap();
         let waiting_for: Arc<Mutex<Vec<String>>> = Arc::default();
         let waiting = Arc::clone(&waiting_for);

@@ -80,6 +80,15 @@ fn a_record_that_must_wait_is_not_called_accepted() {
 }
 
 #[test]
+fn a_full_disk_refuses_writes_in_words_while_reads_go_on() {
+    let bed = Bed::full();
+    let answer = bed.post("/post", "application/octet-stream", &minted(&bed, 1)[0].encode());
+    assert_eq!(answer.status, 507);
+    assert!(answer.message().contains("min_free"), "{}", answer.message());
+    assert_eq!(bed.query(r#"{"Ranges":[{"Name":"a"}]}"#).status, 200);
+}
+
+#[test]
 fn a_stream_of_records_is_counted_one_by_one() {
     let bed = Bed::new();
     let mut records = minted(&bed, 3_000);

@@ -67,6 +67,17 @@ fn an_entry_that_cannot_be_made_is_named_by_its_place() {
 }
 
 #[test]
+fn a_full_disk_ends_a_bulk_making_instead_of_refusing_every_entry() {
+    let bed = Bed::full();
+    let report = bed.remote().make_all(&owner(1), &mut entries(50_000), &mut |_| {}).unwrap();
+    assert_eq!(report.accepted, 0);
+    assert!(report.total() <= 4 * 1_024, "{}", report.total());
+    assert!(report.broken_off.as_ref().is_some_and(|why| why.contains("disk")), "{report:?}");
+    let error = bed.remote().set(&owner(1), &[(b"a", 0)], b"v").unwrap_err();
+    assert!(error.to_string().contains("min_free"), "{error}");
+}
+
+#[test]
 fn nodes_are_tried_in_turn_and_all_are_named_when_none_answers() {
     let bed = Bed::new();
     let remote = Remote::new(&[closed_url(), bed.url()], Some(bed.token.clone())).unwrap();

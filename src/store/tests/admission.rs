@@ -11,7 +11,7 @@ fn children_before_parents_and_one_by_one_backwards_make_the_same_store() {
     let mut links = bed.founding_links();
     for n in 0..30 {
         bed.pass(1);
-        let record = bed.record_on(&links, (n % 2) as u8, "a/b", if n % 4 == 3 { "" } else { "v" });
+        let record = bed.record_on(&links, u8::from(n % 2 == 1), "a/b", if n % 4 == 3 { "" } else { "v" });
         links = vec![bed.link(&record), links[0]];
         chain.push(record);
     }

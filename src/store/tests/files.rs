@@ -100,7 +100,7 @@ fn lived_in(bed: &Bed, store: &Store) {
         let hands = store.links_for(12, bed.now()).unwrap();
         let make = |n: usize| {
             let key = ["a", "a/b", "a#3", "c/d/e", "a/b#2", "f"][n % 6];
-            let value = if (n + round) % 5 == 0 { "" } else { "value" };
+            let value = if (n + round).is_multiple_of(5) { "" } else { "value" };
             bed.record_on(&hands[n], (n % 4) as u8, key, value)
         };
         put(store, &(0..12).map(make).collect::<Vec<_>>());

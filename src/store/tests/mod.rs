@@ -2,6 +2,7 @@
 //! test moves, owners and names made from small numbers.
 
 mod admission;
+mod cost;
 mod feed;
 mod files;
 mod ingest;
@@ -11,7 +12,6 @@ mod reading;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tempfile::TempDir;
@@ -151,15 +151,6 @@ pub(super) fn put(store: &Store, records: &[Record]) {
 
 pub(super) fn ingest_one(store: &Store, record: &Record) -> Verdict {
     store.ingest(vec![record.clone()], Source::Api).pop().unwrap()
-}
-
-/// Waits for a condition that another thread brings about.
-pub(super) fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
-        std::thread::yield_now();
-    }
 }
 
 /// Collects what the feed says.
