@@ -13,10 +13,14 @@ use super::explain::{Fate, Notes};
 use super::path::{Derived, Step};
 use super::rrset::{BUNDLE_ORDINAL, Bundle, RrsetValue, Slotted, rrset_ordinal};
 use crate::record::{Masked, Millis, Name, OwnerKey, PathKey, Pulse, Record, rest_of};
-use crate::store::{Head, Snapshot, StoreError};
+use crate::store::{Head, Presence, Snapshot, StoreError};
 
 /// Most raw values of one name that one answer reads.
 pub(crate) const RAW_VALUES_MAX: usize = 4_096;
+
+/// Heads between a slot's first RRset and its bundle that are read at once; a slot with more (it has raw values
+/// at large ordinals) is probed type by type.
+const HEADS_AT_ONCE: usize = 32;
 
 /// Who may speak for the names in question, in order of belief.
 pub(crate) type Speakers = SmallVec<[OwnerKey; 2]>;
@@ -32,7 +36,12 @@ pub(crate) struct Reading<'a> {
     pub(crate) deps: Deps,
     pub(crate) until: Option<Millis>,
     pub(crate) notes: Option<Notes>,
+    /// What was read of presence so far: the same few paths are asked again and again.
+    pub(crate) present: Present,
 }
+
+/// Presence by path and owner, as read.
+pub(crate) type Present = SmallVec<[(PathKey, OwnerKey, Option<Presence>); 8]>;
 
 /// One owner's slot at one path: where a name's RRsets and raw values are.
 #[derive(Clone, Debug)]
@@ -42,6 +51,8 @@ pub(crate) struct Slot {
     last: Arc<Name>,
     /// Masked ordinals of the selectors before the last.
     rest: u64,
+    /// All heads of RRsets and bundle, if they are few.
+    heads: Option<Vec<Head>>,
     masking_key: Vec<u8>,
 }
 
@@ -67,7 +78,7 @@ impl Reading<'_> {
     pub(crate) fn exists(&mut self, path: &PathKey, speakers: &[OwnerKey]) -> Result<bool, StoreError> {
         self.deps.note(self.counters, path);
         for owner in speakers {
-            if self.snapshot.presence_of(path, owner)?.is_some_and(|p| p.at + p.below > 0) {
+            if self.presence(path, owner)?.is_some_and(|p| p.at + p.below > 0) {
                 return Ok(true);
             }
         }
@@ -82,11 +93,20 @@ impl Reading<'_> {
     ) -> Result<Option<OwnerKey>, StoreError> {
         self.deps.note(self.counters, path);
         for owner in speakers {
-            if self.snapshot.presence_of(path, owner)?.is_some_and(|p| p.at > 0) {
+            if self.presence(path, owner)?.is_some_and(|p| p.at > 0) {
                 return Ok(Some(*owner));
             }
         }
         Ok(None)
+    }
+
+    fn presence(&mut self, path: &PathKey, owner: &OwnerKey) -> Result<Option<Presence>, StoreError> {
+        if let Some((_, _, known)) = self.present.iter().find(|(p, o, _)| p == path && o == owner) {
+            return Ok(*known);
+        }
+        let found = self.snapshot.presence_of(path, owner)?;
+        self.present.push((*path, *owner, found));
+        Ok(found)
     }
 
     /// The slot of `path` as the believed owner fills it. `ordinals` are those of the path's selectors; the
@@ -106,7 +126,13 @@ impl Reading<'_> {
             .map(|(index, name)| name.mask(ordinals.get(index).copied().unwrap_or(0)))
             .collect();
         let masking_key = path.names[0].bytes().to_vec();
-        Ok(Some(Slot { path: key, owner, last: last.clone(), rest: rest_of(&masked), masking_key }))
+        let rest = rest_of(&masked);
+        let range = (last.mask(rrset_ordinal(1)), last.mask(BUNDLE_ORDINAL));
+        let mut heads = self.snapshot.heads_up_to(&key, &owner, range, HEADS_AT_ONCE)?;
+        if let Some(heads) = &mut heads {
+            heads.retain(|head| head.rest == rest);
+        }
+        Ok(Some(Slot { path: key, owner, last: last.clone(), rest, heads, masking_key }))
     }
 
     /// The RRset of a type in a slot: its own record, or the bundle's if that is newer.
@@ -206,8 +232,14 @@ impl Reading<'_> {
     }
 
     fn head(&mut self, slot: &Slot, ordinal: u64) -> Result<Option<Head>, StoreError> {
+        if slot.heads.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(None);
+        }
         let masked = slot.last.mask(ordinal);
-        Ok(self.heads(slot, masked, masked)?.pop())
+        match &slot.heads {
+            Some(heads) => Ok(heads.iter().find(|head| head.ordinal == masked).copied()),
+            None => Ok(self.heads(slot, masked, masked)?.pop()),
+        }
     }
 
     fn heads(&mut self, slot: &Slot, lo: Masked, hi: Masked) -> Result<Vec<Head>, StoreError> {

@@ -162,6 +162,7 @@ impl Resolver {
             deps,
             until: None,
             notes: notes.take(),
+            present: SmallVec::new(),
         };
         let mut chase = Chase {
             resolver: self,
