@@ -238,7 +238,16 @@ fn open_or_found(home: &Path, config: &Config) -> Result<Store, NodeError> {
 /// This node's own zones: those of its files that the network's rules do not already have.
 fn local_zones(home: &Path, config: &Config, rules: &Rules) -> Result<Vec<ZoneRule>, NodeError> {
     let Some(dir) = zones::directory(&config.zones, home) else { return Ok(vec![]) };
-    let files = zones::load(&dir, &zones::canonical(rules), &Owners::of(home))?;
+    let owners = Owners::of(home);
+    let mut files = if zones::is_implied(&config.zones, &dir) {
+        zones::load_known(&dir, &zones::canonical(rules), &owners)?
+    } else {
+        zones::load(&dir, &zones::canonical(rules), &owners)?
+    };
+    if zones::is_implied(&config.zones, &dir) {
+        // Whatever lies in the directory the node was started in adds zones; it overrides none of the network's.
+        files.retain(|file| !rules.zones.iter().any(|zone| zone.suffix == file.rule.suffix));
+    }
     for file in &files {
         if let Some(warning) = file.file.warning() {
             tracing::warn!("{}: {warning}", file.path.display());

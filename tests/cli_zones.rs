@@ -102,3 +102,22 @@ fn a_name_is_explained_with_the_record_that_is_served() {
     let text = home.run(["name", "show", "www.x.lf", "A"]).well().out;
     assert!(text.starts_with("question  www.x.lf. A\nzone  x.lf.\n"), "{text}");
 }
+
+#[test]
+fn publishing_where_nobody_would_be_served_is_refused() {
+    let (home, _node, file) = with_zone();
+    home.run(["owner", "new", "bob"]).well();
+    let publish = ["zone", "publish", file.as_str(), "--zone", "x.lf", "--owner", "bob"];
+    home.run(publish).fails(1, &["may not speak", "--owner"]);
+}
+
+#[test]
+fn zones_beside_the_node_that_name_strangers_keep_it_from_nothing() {
+    let home = Home::new();
+    let node = home.node();
+    assert!(node.stop().success());
+    home.file("zones/other.toml", "suffix = \"other.lf\"\nauthority = [\"nobody\"]\n");
+    let node = home.node();
+    node.awaits("'nobody'");
+    assert!(node.stop().success());
+}

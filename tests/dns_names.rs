@@ -415,3 +415,31 @@ fn other_spellings_of_a_key_do_not_exist_and_the_answer_says_why() {
     assert_eq!(reply.rcode, Rcode::NxDomain);
     assert!(reply.ede.unwrap().text.contains("_o0"));
 }
+
+#[test]
+fn what_a_deeper_zone_answers_is_no_part_of_the_zone_above() {
+    let bed = Bed::new();
+    bed.publish("demo.lf.", "www A 192.0.2.1\n");
+    bed.store.learn_names(&[b"demo", b"top"]);
+    bed.store.flush();
+    bed.publish("lf.", "top A 192.0.2.2\n");
+    let names: Vec<String> = bed.list("lf.", &bed.owner.key()).iter().map(|r| r.name.to_string()).collect();
+    assert_eq!(names, ["top.lf."]);
+    bed.publish("lf.", "top A 192.0.2.3\n");
+    assert!(bed.ask("www.demo.lf.", "A").contains("192.0.2.1"), "not deleted by publishing the zone above");
+}
+
+#[test]
+fn a_list_that_is_longer_than_an_answer_says_how_to_go_on() {
+    let bed = Bed::new();
+    // Four different letters, so that nothing is compressed away to less than an answer.
+    for ordinal in 1..=3 {
+        let value: Vec<u8> =
+            (0..30_000_u32).map(|n| b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8).collect();
+        bed.put(&bed.owner, &[(b"long", ordinal)], &value);
+    }
+    let reply = bed.reply("_list.long.lf.", "TXT");
+    assert_eq!(reply.answers.len(), 2);
+    assert!(reply.ede.unwrap().text.ends_with("_o3-"));
+    assert_eq!(bed.reply("_o3-3.long.lf.", "TXT").answers.len(), 1);
+}

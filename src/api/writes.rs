@@ -74,6 +74,8 @@ pub(crate) fn teach(store: &Store, names: &[Vec<u8>]) -> Result<(), Refused> {
     }
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
     store.learn_names(&names);
+    // Who teaches wants to list next.
+    store.flush();
     Ok(())
 }
 

@@ -27,7 +27,20 @@ pub(crate) fn connect(cx: &Cx) -> anyhow::Result<Remote> {
     if urls.is_empty() {
         return Err(Unreachable(format!("no node runs on {}; {START}", cx.home.display())).into());
     }
-    Ok(Remote::new(&urls, Token::load(&cx.home)?)?)
+    // The home's secret is for nodes on this machine; elsewhere it would only be read along the way.
+    let token = if urls.iter().all(|url| is_local(url)) { Token::load(&cx.home)? } else { None };
+    Ok(Remote::new(&urls, token)?)
+}
+
+/// Whether a URL leads to this machine.
+fn is_local(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 const START: &str = "start one with `lfdns node`, or name one with --url";
@@ -70,5 +83,26 @@ pub(crate) fn advise(error: anyhow::Error) -> anyhow::Error {
             error.context("the node wants its token: use its own home (--home DIR)")
         }
         _ => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_local;
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        for url in ["http://127.0.0.1:9980", "http://localhost:1/", "http://[::1]:9980", "127.0.0.1:9980"] {
+            assert!(is_local(url), "{url}");
+        }
+        for url in [
+            "http://192.0.2.1:9980",
+            "http://127.0.0.1.example.net:1",
+            "http://example.net",
+            "http://[2001:db8::1]:1",
+            "http://127.0.0.1@example.net/",
+        ] {
+            assert!(!is_local(url), "{url}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::dns::rdata;
 use crate::dns::zone::{Zone, Zones};
 use crate::node::publish::{carry_out, compare, existing, read_master};
 use crate::node::zones;
-use crate::record::{Owner, OwnerKey};
+use crate::record::{Authority, Owner, OwnerKey};
 
 /// Zones: master files in and out.
 #[derive(Debug, clap::Subcommand)]
@@ -56,7 +56,7 @@ pub(crate) struct Publish {
     /// Only show what would change; ends with code 2 if anything would.
     #[arg(long)]
     dry_run: bool,
-    /// Delete however much the file no longer has.
+    /// Delete however much the file no longer has, and publish also as an owner nobody is served there.
     #[arg(long)]
     force: bool,
 }
@@ -112,6 +112,9 @@ fn publish(args: &Publish, keep: Keep, cx: &Cx) -> anyhow::Result<Done> {
     let owner = cx.owners().signer(args.which.owner.as_deref())?;
     let (node, zone) = open(&args.which.zone, cx)?;
     let wanted = read_master(&args.file, &zone)?;
+    if !args.force {
+        heard(&zone, &owner.key(), &wanted)?;
+    }
     let mut plan = compare(&node, &zone, &wanted, &owner.key())?;
     if keep == Keep::Others {
         plan.changes.retain(|change| !matches!(change.action, Action::Delete(_)));
@@ -144,6 +147,22 @@ fn publish(args: &Publish, keep: Keep, cx: &Cx) -> anyhow::Result<Done> {
         },
     )?;
     Ok(Done::Well)
+}
+
+/// Nobody is served what an owner publishes where it may not speak, except below its own key.
+fn heard(zone: &Zone, owner: &OwnerKey, wanted: &[ZoneRrset]) -> anyhow::Result<()> {
+    if matches!(&zone.authority, Authority::Owners(owners) if owners.contains(owner)) {
+        return Ok(());
+    }
+    let own = zone.suffix.child(owner.label().as_bytes())?;
+    if let Some(set) = wanted.iter().find(|set| !set.name.is_subdomain_of(&own)) {
+        bail!(
+            "{owner} may not speak for {} in {}, so nobody would be served it: choose one of its owners with --owner (`lfdns network show` lists them), publish below {own}, or --force",
+            set.name,
+            zone.suffix
+        );
+    }
+    Ok(())
 }
 
 fn write(node: &Remote, owner: &Owner, changes: &[Change]) -> anyhow::Result<()> {

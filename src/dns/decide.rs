@@ -77,6 +77,7 @@ struct Decider<'a, 'r> {
     ordinals: Vec<u64>,
     cut: Cut,
     uses_local: bool,
+    reason: Option<String>,
 }
 
 impl Decision {
@@ -119,11 +120,21 @@ impl Decision {
         if absent_key {
             return Ok(Decision { outcome: Outcome::NxDomain, cut, uses_local: false, reason: None });
         }
-        let mut decider =
-            Decider { resolver, reading, question, name, path, derived, ordinals, cut, uses_local: false };
+        let mut decider = Decider {
+            resolver,
+            reading,
+            question,
+            name,
+            path,
+            derived,
+            ordinals,
+            cut,
+            uses_local: false,
+            reason: None,
+        };
         let outcome = decider.decide()?;
-        let Decider { cut, uses_local, .. } = decider;
-        Ok(Decision { outcome, cut, uses_local, reason: None })
+        let Decider { cut, uses_local, reason, .. } = decider;
+        Ok(Decision { outcome, cut, uses_local, reason })
     }
 }
 
@@ -341,7 +352,7 @@ impl Decider<'_, '_> {
     fn raw_answer(&mut self, slot: &Slot) -> Result<Outcome, StoreError> {
         let qtype = self.question.qtype;
         if qtype == rtype::TXT || qtype == rtype::CERT {
-            let raw = self.reading.raw(slot, 0, 0)?;
+            let (raw, _) = self.reading.raw(slot, 0, 0)?;
             let rdata = raw.first().and_then(|(_, bytes)| rawvalue::rdata(qtype, bytes));
             if let Some(rdata) = rdata {
                 return Ok(Outcome::Answer(vec![self.raw_rr(rdata)]));
@@ -365,7 +376,15 @@ impl Decider<'_, '_> {
         if qtype != rtype::TXT && (numbered || qtype != rtype::CERT) {
             return Ok(Outcome::NoData);
         }
-        let raw = self.reading.raw(slot, from, to)?;
+        let (raw, whole) = self.reading.raw(slot, from, to)?;
+        if !whole {
+            // Never silently: who asks is told how to get the rest.
+            let last = raw.last().map_or(from, |(ordinal, _)| *ordinal);
+            self.reason = Some(format!(
+                "there is more than one answer holds; go on with _o{}-",
+                last.saturating_add(1)
+            ));
+        }
         let rdatas = raw.iter().filter_map(|(ordinal, bytes)| {
             if numbered { rawvalue::numbered(*ordinal, bytes) } else { rawvalue::rdata(qtype, bytes) }
         });

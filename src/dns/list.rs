@@ -43,12 +43,13 @@ struct Hiding {
 
 impl Resolver {
     /// Lists what `owner` has in a zone, in the order of arrival below each first name. RRsets that a newer
-    /// bundle of their name hides are left out.
+    /// bundle of their name hides are left out, and so are names that a deeper zone answers. Ends early when the
+    /// sink has had enough (`false`).
     pub fn list(
         &self,
         zone: &Zone,
         owner: &OwnerKey,
-        mut sink: impl FnMut(ListedRrset),
+        mut sink: impl FnMut(ListedRrset) -> bool,
     ) -> Result<(), StoreError> {
         let snapshot = self.store().snapshot()?;
         let firsts = match zone.at.first() {
@@ -57,7 +58,9 @@ impl Resolver {
         };
         for first in firsts {
             let first = self.book().name(&first);
-            self.list_under(&snapshot, zone, &first, owner, &mut sink)?;
+            if !self.list_under(&snapshot, zone, &first, owner, &mut sink)? {
+                break;
+            }
         }
         Ok(())
     }
@@ -68,14 +71,19 @@ impl Resolver {
         zone: &Zone,
         first: &Name,
         owner: &OwnerKey,
-        sink: &mut impl FnMut(ListedRrset),
-    ) -> Result<(), StoreError> {
+        sink: &mut impl FnMut(ListedRrset) -> bool,
+    ) -> Result<bool, StoreError> {
+        let zones = self.zones();
         let mut hiding: HashMap<PathKey, Option<Hiding>> = HashMap::new();
         for listed in snapshot.records_under(first.public(), owner)? {
             let listed = listed?;
             let limit = self.store().rules().limits.value_max;
             let Ok(value) = listed.record.open(&snapshot.network(), first.bytes(), limit) else { continue };
             for mut found in self.read_value(zone, &listed.record, &value) {
+                // What lies under a longer suffix is that zone's: publishing this one must not delete it.
+                if zones.find(&found.name).is_none_or(|other| other.suffix != zone.suffix) {
+                    continue;
+                }
                 found.id = listed.id;
                 let slot =
                     *listed.record.paths(&snapshot.network()).last().expect("a listed record has a slot");
@@ -85,12 +93,12 @@ impl Resolver {
                 };
                 let hidden = bundle.as_ref().is_some_and(|b| (found.time, found.id) < (b.time, b.id));
                 let replaced = found.bundled && self.is_replaced(snapshot, &slot, owner, &found)?;
-                if !hidden && !replaced {
-                    sink(found);
+                if !hidden && !replaced && !sink(found) {
+                    return Ok(false);
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The RRsets a record's value states, if it lies in this zone and really where it says it lies.

@@ -15,8 +15,9 @@ use super::rrset::{BUNDLE_ORDINAL, Bundle, RrsetValue, Slotted, rrset_ordinal};
 use crate::record::{Masked, Millis, Name, OwnerKey, PathKey, Pulse, Record, rest_of};
 use crate::store::{Head, Presence, Snapshot, StoreError};
 
-/// Most raw values of one name that one answer reads.
-pub(crate) const RAW_VALUES_MAX: usize = 4_096;
+/// Most raw values of one name that one answer reads, and most octets of them: no message holds more.
+pub(crate) const RAW_VALUES_MAX: usize = 1_024;
+pub(crate) const RAW_OCTETS_MAX: usize = 65_535;
 
 /// Heads between a slot's first RRset and its bundle that are read at once; a slot with more (it has raw values
 /// at large ordinals) is probed type by type.
@@ -128,10 +129,9 @@ impl Reading<'_> {
         let masking_key = path.names[0].bytes().to_vec();
         let rest = rest_of(&masked);
         let range = (last.mask(rrset_ordinal(1)), last.mask(BUNDLE_ORDINAL));
-        let mut heads = self.snapshot.heads_up_to(&key, &owner, range, HEADS_AT_ONCE)?;
-        if let Some(heads) = &mut heads {
-            heads.retain(|head| head.rest == rest);
-        }
+        let heads = self.snapshot.first_heads(&key, &owner, range, HEADS_AT_ONCE + 1)?;
+        let few = heads.len() <= HEADS_AT_ONCE;
+        let heads = few.then(|| heads.into_iter().filter(|head| head.rest == rest).collect());
         Ok(Some(Slot { path: key, owner, last: last.clone(), rest, heads, masking_key }))
     }
 
@@ -204,12 +204,21 @@ impl Reading<'_> {
         Ok(types)
     }
 
-    /// The raw values of a slot with ordinals from `from` to `to`, each with its ordinal; at most
-    /// [`RAW_VALUES_MAX`].
-    pub(crate) fn raw(&mut self, slot: &Slot, from: u64, to: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    /// The raw values of a slot with ordinals from `from` to `to`, each with its ordinal, and whether these are
+    /// all: at most [`RAW_VALUES_MAX`] keys are looked at, and [`RAW_OCTETS_MAX`] octets kept.
+    pub(crate) fn raw(
+        &mut self,
+        slot: &Slot,
+        from: u64,
+        to: u64,
+    ) -> Result<(Vec<(u64, Vec<u8>)>, bool), StoreError> {
         let (lo, hi) = (slot.last.mask(from), slot.last.mask(to));
         let mut values = vec![];
-        for head in self.heads(slot, lo, hi)? {
+        self.deps.note(self.counters, &slot.path);
+        let heads = self.snapshot.first_heads(&slot.path, &slot.owner, (lo, hi), RAW_VALUES_MAX + 1)?;
+        let mut whole = heads.len() <= RAW_VALUES_MAX;
+        let mut octets = 0;
+        for head in heads.into_iter().take(RAW_VALUES_MAX).filter(|head| head.rest == slot.rest) {
             let Some(ordinal) = slot.last.unmask(head.ordinal) else {
                 self.tell(&head, slot, None, Fate::NoImage);
                 continue;
@@ -222,13 +231,15 @@ impl Reading<'_> {
             if matches!(kind, Slotted::Rrset(_)) && RrsetValue::decode(&bytes).is_some() {
                 continue;
             }
-            self.tell(&head, slot, None, Fate::Served);
-            values.push((ordinal, bytes));
-            if values.len() == RAW_VALUES_MAX {
+            octets += bytes.len();
+            if octets > RAW_OCTETS_MAX && !values.is_empty() {
+                whole = false;
                 break;
             }
+            self.tell(&head, slot, None, Fate::Served);
+            values.push((ordinal, bytes));
         }
-        Ok(values)
+        Ok((values, whole))
     }
 
     fn head(&mut self, slot: &Slot, ordinal: u64) -> Result<Option<Head>, StoreError> {

@@ -62,7 +62,10 @@ impl Explain for Explainer {
         };
         let mut wanted = true;
         for owner in owners {
-            self.resolver.list(&zone, &owner, |listed| wanted = wanted && sink(entry(listed)))?;
+            self.resolver.list(&zone, &owner, |listed| {
+                wanted = wanted && sink(entry(listed));
+                wanted
+            })?;
         }
         Ok(())
     }

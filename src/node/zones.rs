@@ -65,6 +65,11 @@ pub fn directory(asked: &Path, home: &Path) -> Option<PathBuf> {
     [home.join("zones"), PathBuf::from("zones")].into_iter().find(|dir| dir.is_dir())
 }
 
+/// Whether nobody asked for this directory: it is merely `zones` beside the node.
+pub fn is_implied(asked: &Path, dir: &Path) -> bool {
+    asked.as_os_str().is_empty() && dir == Path::new("zones")
+}
+
 /// The network's own suffix.
 pub fn canonical(rules: &Rules) -> DnsName {
     DnsName::parse(&rules.suffix, Some(&DnsName::root())).unwrap_or_else(|_| DnsName::root())
@@ -72,6 +77,28 @@ pub fn canonical(rules: &Rules) -> DnsName {
 
 /// Reads every `*.toml` of a directory.
 pub fn load(dir: &Path, canonical: &DnsName, owners: &Owners) -> Result<Vec<LocalZone>, ZonesError> {
+    load_with(dir, canonical, owners, Strangers::Refused)
+}
+
+/// The same, but zones of owners this home does not know are left out, with a warning: a directory nobody asked
+/// for keeps no node from starting.
+pub fn load_known(dir: &Path, canonical: &DnsName, owners: &Owners) -> Result<Vec<LocalZone>, ZonesError> {
+    load_with(dir, canonical, owners, Strangers::LeftOut)
+}
+
+/// What becomes of a zone that names an owner nobody knows.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Strangers {
+    Refused,
+    LeftOut,
+}
+
+fn load_with(
+    dir: &Path,
+    canonical: &DnsName,
+    owners: &Owners,
+    strangers: Strangers,
+) -> Result<Vec<LocalZone>, ZonesError> {
     let failed = |source| ZonesError::Io { path: dir.to_owned(), source };
     let mut paths = Vec::new();
     for entry in fs::read_dir(dir).map_err(failed)? {
@@ -86,7 +113,13 @@ pub fn load(dir: &Path, canonical: &DnsName, owners: &Owners) -> Result<Vec<Loca
         let text = read(&path)?;
         let wrong = |source| ZonesError::Zone { path: path.clone(), source };
         let file = ZoneFile::parse(&text).map_err(wrong)?;
-        let rule = file.to_rule(canonical, owner).map_err(wrong)?;
+        let rule = match file.to_rule(canonical, owner) {
+            Err(unknown @ ZoneError::UnknownOwner(_)) if strangers == Strangers::LeftOut => {
+                tracing::warn!("{} is left out: {unknown}", path.display());
+                continue;
+            }
+            other => other.map_err(wrong)?,
+        };
         if let Some(other) = zones.iter().find(|other| other.rule.suffix == rule.suffix) {
             return Err(ZonesError::Twice { first: other.path.clone(), second: path, suffix: rule.suffix });
         }

@@ -39,7 +39,7 @@ pub const BOOK_MAX: usize = 1 << 20;
 /// Owners listed at one path at most.
 pub const PRESENCE_MAX: usize = 4_096;
 /// Records one general query looks at, at most.
-pub const QUERY_ROWS_MAX: usize = 1 << 20;
+pub const QUERY_ROWS_MAX: usize = 1 << 17;
 /// Findings of one check that are listed; the rest are counted.
 pub const FINDINGS_MAX: usize = 100;
 

@@ -116,22 +116,21 @@ impl Snapshot {
         self.heads_of(slot, oid, lo, hi)
     }
 
-    /// [`Snapshot::heads`], but at most `limit` of them; `None` if there are more.
-    pub fn heads_up_to(
+    /// The first `limit` of [`Snapshot::heads`].
+    pub fn first_heads(
         &self,
         slot: &PathKey,
         owner: &OwnerKey,
         range: (Masked, Masked),
         limit: usize,
-    ) -> Result<Option<Vec<Head>>, StoreError> {
-        let Some(oid) = self.oid(owner)? else { return Ok(Some(Vec::new())) };
+    ) -> Result<Vec<Head>, StoreError> {
+        let Some(oid) = self.oid(owner)? else { return Ok(Vec::new()) };
         let mut statement = self.cached(
             "SELECT h.row, r.id, r.time, h.ordinal, h.rest, h.live FROM head h CROSS JOIN record r ON r.row = h.row
              WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4 LIMIT ?5",
         )?;
-        let key = params![slot.0, oid, range.0.0, range.1.0, limit as i64 + 1];
-        let heads = statement.query_map(key, read_head)?.collect::<Result<Vec<_>, _>>()?;
-        Ok((heads.len() <= limit).then_some(heads))
+        let key = params![slot.0, oid, range.0.0, range.1.0, limit as i64];
+        Ok(statement.query_map(key, read_head)?.collect::<Result<_, _>>()?)
     }
 
     pub(crate) fn heads_of(

@@ -142,6 +142,7 @@ impl Bed {
         self.resolver
             .list(zone, owner, |l| {
                 out.push(ZoneRrset { name: l.name, rtype: l.rtype, ttl: l.ttl, rdatas: l.rdatas });
+                true
             })
             .expect("a readable store");
         out
