@@ -300,7 +300,10 @@ impl<'a> Client<'a> {
             Err(error) => return Err(error.into()),
         };
         for _ in 0..sent {
-            self.waiting[usize::from(self.id)] = Some(now);
+            // An id that comes round again while its question still waits: that one is lost.
+            if self.waiting[usize::from(self.id)].replace(now).is_some() {
+                self.outstanding -= 1;
+            }
             self.order.push_back(self.id);
             self.id = self.id.wrapping_add(1);
         }
