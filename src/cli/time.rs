@@ -48,9 +48,8 @@ fn date(text: &str) -> Option<u64> {
         [hour, minute, second] => (hour, minute, second),
         _ => return None,
     };
-    let sane = (1970..10_000).contains(&year) && hour < 24 && minute < 60 && second < 60;
-    // Before any arithmetic: the numbers are whatever somebody typed.
-    if !sane || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+    let possible = (1970..10_000).contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !possible || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let days = days(year, month, day);
@@ -62,7 +61,7 @@ fn date(text: &str) -> Option<u64> {
 fn days(year: u64, month: u64, day: u64) -> u64 {
     let year = if month <= 2 { year - 1 } else { year };
     let (era, of_era) = (year / 400, year % 400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day.wrapping_sub(1);
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     (era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year).saturating_sub(719_468)
 }
 
