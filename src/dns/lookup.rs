@@ -57,6 +57,9 @@ pub(crate) struct Slot {
     masking_key: Vec<u8>,
 }
 
+/// Raw values, each with its ordinal.
+pub(crate) type Numbered = Vec<(u64, Vec<u8>)>;
+
 /// An RRset as served.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Served {
@@ -206,12 +209,7 @@ impl Reading<'_> {
 
     /// The raw values of a slot with ordinals from `from` to `to`, each with its ordinal, and whether these are
     /// all: at most [`RAW_VALUES_MAX`] keys are looked at, and [`RAW_OCTETS_MAX`] octets kept.
-    pub(crate) fn raw(
-        &mut self,
-        slot: &Slot,
-        from: u64,
-        to: u64,
-    ) -> Result<(Vec<(u64, Vec<u8>)>, bool), StoreError> {
+    pub(crate) fn raw(&mut self, slot: &Slot, from: u64, to: u64) -> Result<(Numbered, bool), StoreError> {
         let (lo, hi) = (slot.last.mask(from), slot.last.mask(to));
         let mut values = vec![];
         self.deps.note(self.counters, &slot.path);

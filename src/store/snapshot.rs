@@ -129,7 +129,7 @@ impl Snapshot {
             "SELECT h.row, r.id, r.time, h.ordinal, h.rest, h.live FROM head h CROSS JOIN record r ON r.row = h.row
              WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4 LIMIT ?5",
         )?;
-        let key = params![slot.0, oid, range.0.0, range.1.0, limit as i64];
+        let key = params![slot.0, oid, range.0.0, range.1.0, i64::try_from(limit).unwrap_or(i64::MAX)];
         Ok(statement.query_map(key, read_head)?.collect::<Result<_, _>>()?)
     }
 
