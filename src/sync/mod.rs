@@ -1,7 +1,9 @@
-//! How two nodes agree. So far a node only keeps its place: it has a key and holds its port, and no peer is
-//! let in yet.
+//! How two nodes agree.
 
+pub mod address;
 mod config;
+pub mod face;
 pub mod net;
 
+pub use address::{NodeKey, PeerAddress};
 pub use config::Config;
