@@ -10,6 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::feed::{Changed, Classifier};
 use super::rowform::{pack, prefix, strip};
 use super::snapshot::{Place, find};
+use super::tree::Point;
 use super::verify::Vetted;
 use super::{Refusal, StoreError};
 use crate::record::{Kind, Millis, OwnerKey, PathKey, RecordId, hash};
@@ -60,7 +61,7 @@ pub(crate) enum Linked {
 /// What a finished transaction changed.
 #[derive(Default)]
 pub(crate) struct Changes {
-    pub(crate) records: usize,
+    pub(crate) added: Vec<Point>,
     pub(crate) slots: Vec<PathKey>,
     pub(crate) flips: Vec<PathKey>,
     pub(crate) cuts: Vec<PathKey>,
@@ -94,6 +95,7 @@ pub(crate) struct Batch<'a> {
     classifier: Option<Classifier>,
     next_row: i64,
     added: HashMap<RecordId, Place>,
+    order: Vec<Point>,
     genesis: HashSet<i64>,
     by_id: Vec<(i64, i64)>,
     selectors: Vec<(i64, i64, i64, [u8; 16], i64)>,
@@ -120,6 +122,7 @@ impl<'a> Batch<'a> {
             classifier,
             next_row: last.unwrap_or(0) + 1,
             added: HashMap::new(),
+            order: Vec::new(),
             genesis: HashSet::new(),
             by_id: Vec::new(),
             selectors: Vec::new(),
@@ -199,6 +202,7 @@ impl<'a> Batch<'a> {
         self.next_row += 1;
         let place = Place { row, time: header.time, has_value: record.value.is_some() };
         self.added.insert(vetted.id, place);
+        self.order.push((header.time, vetted.id));
         self.by_id.push((prefix(&vetted.id.0), row));
         self.tips.insert(row);
         for parent in parents {
@@ -274,7 +278,7 @@ impl<'a> Batch<'a> {
         let flips = self.write_presence()?;
         self.bump_serials(now)?;
         Ok(Changes {
-            records: self.added.len(),
+            added: self.order,
             slots: self.slots.into_iter().collect(),
             flips,
             cuts: self.cuts.into_iter().collect(),

@@ -52,7 +52,7 @@ impl Door {
         self.gate.records()
     }
 
-    fn send(&self, message: Message) {
+    pub(crate) fn send(&self, message: Message) {
         // A writer that has died drops the message, and with it whatever would answer it.
         let _ = self.sender.as_ref().map(|sender| sender.send(message));
     }

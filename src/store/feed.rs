@@ -6,13 +6,14 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use smallvec::SmallVec;
 
+use super::tree::Point;
 use crate::record::{Millis, OwnerKey, PathKey};
 
 /// One commit, as its subscribers see it. By the time they do, every new snapshot shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// Records added.
-    pub records: usize,
+    /// Records added, parents before children.
+    pub added: Vec<Point>,
     /// Slots in which some key got a new newest revision or a pulse, each once.
     pub slots: Vec<PathKey>,
     /// Paths at which the existence of something live at or below flipped for some owner, each once.

@@ -20,12 +20,14 @@ mod mint;
 mod open;
 mod pools;
 mod query;
+mod ranges;
 mod rowform;
 mod schema;
 mod snapshot;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod verify;
 mod writer;
 
@@ -42,8 +44,10 @@ pub use config::{BOOK_MAX, Clock, Config, Durability, FINDINGS_MAX, PRESENCE_MAX
 pub use error::{QueueFull, Refusal, StoreError};
 pub use feed::{Changed, Classifier, Commit, Subscriber};
 pub use query::{Contender, Group, Listed, Listing, Query, Range};
+pub use ranges::{Part, Ranges, divide_points};
 pub use snapshot::{Head, Presence, Row, Snapshot};
 pub use stream::{ExportReader, Progress};
+pub use tree::{FIRST, Point, Tally};
 
 use crate::record::{Link, Millis, NetworkId, OwnerKey, PathKey, RecordId, Rules};
 use door::Door;
@@ -61,6 +65,10 @@ pub enum Source {
     Local,
     /// An export: nothing in it counts as seen live.
     Import,
+    /// Another node, as it was made or not long after.
+    Peer,
+    /// Another node, catching up: nothing in it counts as seen live.
+    Sync,
 }
 
 /// What became of a record (or a pulse).
@@ -136,6 +144,7 @@ struct Inner {
     founder: OwnerKey,
     shared: Shared,
     readers: Arc<Readers>,
+    ranges: Mutex<Option<Ranges>>,
     // Dropped in this order: first the writer ends, then the home is free.
     door: Option<Door>,
     lock: Option<HomeLock>,

@@ -113,7 +113,10 @@ impl Store {
         };
         let founder = genesis.founder;
         let vet = Vet { network, founder, rules, clock, readers: Arc::clone(&readers) };
-        Ok((Inner { network, founder, shared, readers, door: None, lock: None }, vet))
+        Ok((
+            Inner { network, founder, shared, readers, ranges: Mutex::default(), door: None, lock: None },
+            vet,
+        ))
     }
 }
 

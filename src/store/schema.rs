@@ -26,7 +26,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const STATEMENTS_KEPT: usize = 64;
 
 /// Entry n turns schema n into n + 1.
-pub(crate) const MIGRATIONS: &[&str] = &[V1];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2];
 
 /// * record: `parents` are the linked records' rows, as varint distances back, in the order of the header's
 ///   links; `body` is the canonical body without time, owner and links. Rows are never reused: row order is
@@ -54,6 +54,9 @@ CREATE TABLE serial(cut BLOB PRIMARY KEY, serial INTEGER NOT NULL) STRICT, WITHO
 CREATE TABLE pulse(row INTEGER PRIMARY KEY, minute INTEGER NOT NULL, sig BLOB NOT NULL) STRICT;
 CREATE TABLE book(name BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 ";
+
+/// Records in (time, id) order, ids included, for comparing with other nodes.
+const V2: &str = "CREATE INDEX by_time ON record(time, id);";
 
 /// The store's file in a home.
 pub(crate) fn file(home: &Path) -> PathBuf {

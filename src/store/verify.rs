@@ -118,7 +118,8 @@ impl Vet {
             Ok(new_rules) => new_rules,
             Err(refusal) => return Vetting::Done(Verdict::Refused(refusal)),
         };
-        let live = source != Source::Import && now.0.abs_diff(time.0) <= rules.drift_ms + LIVE_GRACE_MS;
+        let live = !matches!(source, Source::Import | Source::Sync)
+            && now.0.abs_diff(time.0) <= rules.drift_ms + LIVE_GRACE_MS;
         let (paths, rest) = (record.paths(&self.network), record.rest());
         Vetting::Pass(Arc::new(Vetted { id, record, paths, rest, body, live, rules: new_rules }))
     }

@@ -36,6 +36,8 @@ pub(crate) enum Message {
     Names(Vec<Vec<u8>>),
     /// Look for deferred records whose time has come.
     Tick,
+    /// Run this between two transactions.
+    Between(Box<dyn FnOnce() + Send>),
     /// Answer when everything before this is done.
     Barrier(Sender<()>),
 }
@@ -136,6 +138,7 @@ impl Writer {
                 Message::Tick => self.write_group(Group::default()),
                 Message::Pulses(pulses, done) => self.write_pulses(&pulses, done),
                 Message::Names(names) => self.write_names(&names),
+                Message::Between(act) => act(),
                 // Whoever asked may have stopped waiting.
                 Message::Barrier(reached) => drop(reached.send(())),
             }
@@ -246,8 +249,8 @@ impl Writer {
 
     fn publish(&self, changes: Changes, global: bool) {
         let seq = self.shared.gauges.seq.fetch_add(1, Ordering::AcqRel) + 1;
-        let Changes { records, slots, flips, cuts } = changes;
-        self.shared.feed.publish(&Commit { records, slots, flips, cuts, global, seq });
+        let Changes { added, slots, flips, cuts } = changes;
+        self.shared.feed.publish(&Commit { added, slots, flips, cuts, global, seq });
     }
 
     fn publish_gauges(&self) {

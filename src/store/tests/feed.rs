@@ -10,7 +10,7 @@ fn a_commit_names_changed_slots_and_flipped_prefixes() {
     let heard = listen(&store);
     put(&store, &[bed.record(1, "a/b", "1")]);
     let commit = heard.lock().pop().unwrap();
-    assert_eq!((commit.records, commit.seq, commit.global), (1, 1, false));
+    assert_eq!((commit.added.len(), commit.seq, commit.global), (1, 1, false));
     assert_eq!(commit.slots, [bed.path("a/b")]);
     let sorted = |mut paths: Vec<PathKey>| {
         paths.sort_unstable();
@@ -56,7 +56,7 @@ fn an_older_revision_changes_nothing() {
     let heard = listen(&store);
     put(&store, &[older]);
     let commit = heard.lock().pop().unwrap();
-    assert_eq!((commit.records, commit.slots.len()), (1, 0));
+    assert_eq!((commit.added.len(), commit.slots.len()), (1, 0));
     assert_eq!(bed.value(&store, 1, "a").as_deref(), Some("newer"));
 }
 

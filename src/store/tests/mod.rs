@@ -7,6 +7,7 @@ mod feed;
 mod files;
 mod ingest;
 mod model;
+mod ranges;
 mod reading;
 
 use std::collections::HashMap;

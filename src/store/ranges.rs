@@ -1,0 +1,211 @@
+//! Ranges of records in (time, id) order, for whoever compares this store with another: tallies from the
+//! fingerprint tree, ids from the index by time. The tree is made when first asked for and kept by the
+//! writer from then on.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rusqlite::params;
+
+use super::door::Door;
+use super::snapshot::Snapshot;
+use super::tree::{Overfull, Point, Tally, Tree, between};
+use super::writer::Message;
+use super::{Commit, Readers, Store, StoreError};
+use crate::record::{Millis, RecordId};
+
+/// Ranges with at most this many records are listed and cut exactly, larger ones where buckets begin.
+const EXACT_MAX: u64 = 1_024;
+
+/// The set of records here, as another node may be told of it. Cheap to clone.
+#[derive(Clone)]
+pub struct Ranges {
+    tree: Arc<RwLock<Tree>>,
+    readers: Arc<Readers>,
+}
+
+/// A part of a range: where it ends, and its tally.
+pub type Part = (Point, Tally);
+
+impl Store {
+    /// The tallies of ranges; builds the tree at the first call (a third of a second for a million records),
+    /// on the writer's thread, so that nothing is committed meanwhile.
+    pub fn ranges(&self) -> Result<Ranges, StoreError> {
+        let inner = &self.inner;
+        let mut kept = inner.ranges.lock();
+        if let Some(ranges) = kept.as_ref() {
+            return Ok(ranges.clone());
+        }
+        let Some(door) = &inner.door else {
+            return Ranges::build(&inner.readers);
+        };
+        let ranges = attach(door, &inner.readers, &inner.shared.feed)?;
+        *kept = Some(ranges.clone());
+        Ok(ranges)
+    }
+}
+
+/// Builds the tree between two transactions and lets it follow from there.
+fn attach(door: &Door, readers: &Arc<Readers>, feed: &Arc<super::Feed>) -> Result<Ranges, StoreError> {
+    let (built, wait) = std::sync::mpsc::channel();
+    let (readers, feed) = (Arc::clone(readers), Arc::clone(feed));
+    door.send(Message::Between(Box::new(move || {
+        let ranges = Ranges::build(&readers);
+        if let Ok(ranges) = &ranges {
+            let ranges = ranges.clone();
+            feed.subscribe(Arc::new(move |commit| ranges.follow(commit)));
+        }
+        // Whoever asked may have stopped waiting.
+        let _ = built.send(ranges);
+    })));
+    wait.recv().unwrap_or(Err(StoreError::Closed))
+}
+
+impl Ranges {
+    fn build(readers: &Arc<Readers>) -> Result<Ranges, StoreError> {
+        let snapshot = readers.snapshot()?;
+        let mut statement = snapshot.cached("SELECT time, id FROM record ORDER BY time, id")?;
+        let points = statement.query_map([], read_point)?;
+        let tree = Tree::build(points.map(|point| point.map_err(StoreError::from)))?;
+        Ok(Ranges { tree: Arc::new(RwLock::new(tree)), readers: Arc::clone(readers) })
+    }
+
+    /// On the writer's thread: no other commit can come between this one and what is listed here.
+    fn follow(&self, commit: &Commit) {
+        // Before the lock: who holds it for reading has a connection already, and shall not wait for ours.
+        let snapshot = self.readers.snapshot();
+        let mut tree = self.tree.write();
+        let mut overfull: Vec<Overfull> =
+            commit.added.iter().filter_map(|point| tree.insert(point)).collect();
+        overfull.sort_unstable_by_key(|full| full.low);
+        overfull.dedup_by_key(|full| full.low);
+        if overfull.is_empty() {
+            return;
+        }
+        let split = snapshot.and_then(|snapshot| {
+            for Overfull { low, high } in overfull {
+                tree.split(&low, &snapshot.points(&low, high.as_ref(), usize::MAX)?);
+            }
+            Ok(())
+        });
+        if let Err(error) = split {
+            // The buckets stay too large, and right.
+            tracing::warn!(%error, "the fingerprint tree could not be tended");
+        }
+    }
+
+    /// All records.
+    pub fn total(&self) -> Tally {
+        self.tree.read().total()
+    }
+
+    /// Those from `low` and below `high`.
+    pub fn tally(&self, low: &Point, high: &Point) -> Result<Tally, StoreError> {
+        if low >= high {
+            return Ok(Tally::default());
+        }
+        let snapshot = self.readers.snapshot()?;
+        let tree = self.tree.read();
+        Ok(below(&tree, &snapshot, high)?.minus(&below(&tree, &snapshot, low)?))
+    }
+
+    /// Cuts a range into some `parts` of about equal size, each with where it ends and its tally; the last ends
+    /// at `high`. Small ranges are cut exactly, large ones where that costs no listing.
+    pub fn divide(&self, low: &Point, high: &Point, parts: usize) -> Result<Vec<Part>, StoreError> {
+        let snapshot = self.readers.snapshot()?;
+        let tree = self.tree.read();
+        let begin = below(&tree, &snapshot, low)?;
+        let all = below(&tree, &snapshot, high)?.minus(&begin);
+        if all.count <= EXACT_MAX {
+            return Ok(divide_points(&snapshot.points(low, Some(high), usize::MAX)?, high, parts));
+        }
+        let (mut ends, mut last) = (Vec::with_capacity(parts), begin);
+        for part in 1..parts as u64 {
+            let (end, _) = tree.at_rank(begin.count + all.count * part / parts as u64);
+            if end > *low && end < *high && ends.last().is_none_or(|(before, _)| *before < end) {
+                let (tally, _) = tree.before(&end);
+                ends.push((end, tally.minus(&last)));
+                last = tally;
+            }
+        }
+        ends.push((*high, begin.plus(&all).minus(&last)));
+        Ok(ends)
+    }
+
+    /// At most `limit` records from `low` and below `high`, in order.
+    pub fn list(&self, low: &Point, high: &Point, limit: usize) -> Result<Vec<Point>, StoreError> {
+        self.readers.snapshot()?.points(low, Some(high), limit)
+    }
+
+    /// Compares the tree with the records: what is wrong, in words. Right only while nothing is written.
+    pub fn check(&self) -> Result<Option<String>, StoreError> {
+        let fresh = Ranges::build(&self.readers)?.total();
+        let kept = self.total();
+        Ok((fresh != kept).then(|| {
+            format!("fingerprint tree: it counts {} records, the store holds {}", kept.count, fresh.count)
+        }))
+    }
+}
+
+/// Everything before `end`.
+fn below(tree: &Tree, snapshot: &Snapshot, end: &Point) -> Result<Tally, StoreError> {
+    let (tally, low) = tree.before(end);
+    if low == *end {
+        return Ok(tally);
+    }
+    Ok(tally.plus(&Tally::of(&snapshot.points(&low, Some(end), usize::MAX)?)))
+}
+
+/// [`Ranges::divide`] of a range whose records are at hand.
+pub fn divide_points(points: &[Point], high: &Point, parts: usize) -> Vec<Part> {
+    let size = points.len().div_ceil(parts.max(1)).max(1);
+    let mut out: Vec<Part> = points
+        .chunks(size)
+        .enumerate()
+        .map(|(n, chunk)| (points.get((n + 1) * size).copied().unwrap_or(*high), Tally::of(chunk)))
+        .collect();
+    if out.is_empty() {
+        out.push((*high, Tally::default()));
+    }
+    // Short bounds are cheap to tell.
+    for n in 1..out.len() {
+        let at = n * size;
+        out[n - 1].0 = between(&points[at - 1], &points[at]);
+    }
+    out
+}
+
+impl Snapshot {
+    /// At most `limit` records from `low`, below `high` if there is one, in (time, id) order.
+    pub(crate) fn points(
+        &self,
+        low: &Point,
+        high: Option<&Point>,
+        limit: usize,
+    ) -> Result<Vec<Point>, StoreError> {
+        let end = high.map_or((i64::MAX, [0xFF; 32]), |high| (time(high.0), high.1.0));
+        let mut statement = self.cached(
+            "SELECT time, id FROM record WHERE (time, id) >= (?1, ?2) AND (time, id) < (?3, ?4)
+             ORDER BY time, id LIMIT ?5",
+        )?;
+        let found = statement.query_map(
+            params![time(low.0), low.1.0, end.0, end.1, super::snapshot::bound(limit)],
+            read_point,
+        )?;
+        Ok(found.collect::<Result<_, _>>()?)
+    }
+}
+
+fn time(time: Millis) -> i64 {
+    i64::try_from(time.0).unwrap_or(i64::MAX)
+}
+
+fn read_point(row: &rusqlite::Row<'_>) -> rusqlite::Result<Point> {
+    Ok((Millis(row.get::<_, i64>(0)?.cast_unsigned()), RecordId(row.get(1)?)))
+}
+
+impl std::fmt::Debug for Ranges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Ranges({} records)", self.total().count)
+    }
+}
