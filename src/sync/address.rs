@@ -44,7 +44,9 @@ pub enum AddressError {
     #[error("'{0}' is not a node's key: expected 52 characters of z-base-32, such as `lfdns status` prints")]
     Key(String),
     /// Not a place.
-    #[error("'{0}' is not a peer: expected HOST:PORT or HOST:PORT#KEY, such as 192.0.2.1:9908 or [2001:db8::1]:9908")]
+    #[error(
+        "'{0}' is not a peer: expected HOST:PORT or HOST:PORT#KEY, such as 192.0.2.1:9908 or [2001:db8::1]:9908"
+    )]
     Place(String),
 }
 
