@@ -94,6 +94,8 @@ const RESERVED: &[Reserved] = &[
             "config.rs",
             "store/config.rs",
             "sync/config.rs",
+            "sync/address.rs",
+            "sync/table/saved.rs",
             "dns/config.rs",
             "node/config.rs",
         ],

@@ -98,6 +98,9 @@ pub enum PeersError {
     /// It stands in the rules or the configuration.
     #[error("peer '{0}' stands in {1}: remove it there")]
     Fixed(String, &'static str),
+    /// It has this node's own key.
+    #[error("'{0}' is this node itself")]
+    Itself(String),
     /// The table is full of peers the operator added.
     #[error("{0} peers were added by hand: that is the most there may be")]
     Full(usize),

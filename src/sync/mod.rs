@@ -3,9 +3,14 @@
 pub mod address;
 pub mod bytes;
 mod config;
+pub mod dice;
+pub mod engine;
 pub mod face;
 pub mod net;
 pub mod reconcile;
+pub mod table;
+pub mod wants;
+pub mod wire;
 
 pub use address::{NodeKey, PeerAddress};
 pub use config::Config;
