@@ -52,8 +52,9 @@ pub const FORGET_AFTER_MS: u64 = 7 * 24 * 3_600_000;
 pub const BACKOFF_MIN_MS: u64 = 1_000;
 /// The longest pause, milliseconds.
 pub const BACKOFF_MAX_MS: u64 = 600_000;
-/// The longest pause where the operator or the rules want the peer, milliseconds.
-pub const BACKOFF_WANTED_MAX_MS: u64 = 60_000;
+/// The longest pause where the operator or the rules want the peer, milliseconds: names must agree within ten
+/// seconds of the end of a partition.
+pub const BACKOFF_WANTED_MAX_MS: u64 = 4_000;
 /// The pause after a connection that held, milliseconds, before jitter.
 pub const LOST_PAUSE_MS: u64 = 1_000;
 /// A connection that ends sooner counts as a failure, milliseconds: else who accepts and hangs up is dialled

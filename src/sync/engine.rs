@@ -1,0 +1,362 @@
+//! What a node does about its peers: whom it is connected to, what it tells them, what it asks of them, when it
+//! compares. Pure: facts go in with [`Engine::handle`], actions come out of [`Engine::poll`], and
+//! [`Engine::deadline`] says when to call again. `net` acts; a simulation can too. docs/SYNC.md.
+//!
+//! * [`gossip`](self): fresh records are pushed whole to [`PUSHES`] peers and announced to the rest; what is
+//!   announced, and what an orphan links to, is fetched by way of the [`Wants`].
+//! * comparison: every [`ROOT_EVERY_MS`], and soon after anything was dropped, roots are compared; where they
+//!   differ a session finds the differences, or, far behind, everything is streamed from a cursor.
+//! * peers: the [`Table`] says whom to dial; one connection a pair.
+
+mod compare;
+mod gossip;
+mod links;
+mod meter;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use smallvec::SmallVec;
+
+use super::dice::Dice;
+use super::face::{Peer, PeersError, Progress, Traffic};
+use super::reconcile::Found;
+use super::table::{Offence, Table};
+use super::wants::{LinkId, Wants};
+use super::wire::{Hello, Message};
+use super::{NodeKey, PeerAddress};
+use crate::record::{Millis, RecordId};
+use crate::store::{Point, Tally, Verdict};
+use links::Linked;
+use meter::Meter;
+
+/// Connections at a time at most.
+pub const LINKS_MAX: usize = 64;
+/// Connections a node seeks to have.
+pub const LINKS_WANTED: usize = 8;
+/// Connections it seeks to have dialled itself, whoever else called: strangers do not decide alone whom it knows.
+pub const DIALLED_WANTED: usize = 4;
+/// Peers a fresh record is pushed to whole.
+pub const PUSHES: usize = 3;
+/// How often roots are compared with each peer, give or take a quarter, ms.
+pub const ROOT_EVERY_MS: u64 = 5_000;
+/// How soon they are after something was dropped, ms.
+pub const ROOT_SOON_MS: u64 = 250;
+/// Only records older than this are compared: younger ones are still on their way, ms.
+pub const SETTLE_MS: u64 = 2_000;
+/// A peer that has so many records more is streamed from instead of compared with.
+pub const FAR_BEHIND: u64 = 4_096;
+/// Comparisons this node leads at a time at most.
+pub const COMPARISONS_MAX: usize = 3;
+/// Fetches under way with one peer at most.
+pub const FETCHES_MAX: usize = 2;
+/// Ids wanted from one peer at most.
+pub const WANTS_PER_LINK_MAX: usize = 16_384;
+/// How long an announced record is awaited from elsewhere before it is fetched, ms.
+pub const ANNOUNCE_WAIT_MS: u64 = 40;
+/// How long ids are gathered before they are announced, ms.
+pub const ANNOUNCE_GATHER_MS: u64 = 10;
+/// Missing links that are fetched one by one before a comparison takes over.
+pub const MISSING_MAX: usize = 64;
+/// Rounds of fetching what orphans miss before a comparison takes over.
+pub const MISSING_ROUNDS_MAX: u32 = 2;
+/// Records on their way in of which it is remembered who sent them.
+pub const CAME_MAX: usize = 65_536;
+/// A record as old as this is no news while a node catches up, ms.
+const FRESH_MS: u64 = 60_000;
+/// How long an answer about a root is awaited, ms.
+const ROOT_WAIT_MS: u64 = 10_000;
+/// How often addresses are told, ms.
+const PEERS_EVERY_MS: u64 = 30_000;
+/// Addresses told at a time.
+const PEERS_TOLD: usize = 16;
+/// Actions waiting to be polled at most; they are polled after every input.
+const ACTIONS_KEPT: usize = 1 << 16;
+/// A node whose peers never were in agreement with anybody takes their agreement after so long, ms.
+const UNSURE_MS: u64 = 30_000;
+
+/// What the engine may ask about the store.
+pub trait View {
+    /// The clock by which records are dated.
+    fn clock(&self) -> Millis;
+    /// Whether a record is here, with its value.
+    fn knows(&self, id: &RecordId) -> bool;
+    /// Of the records before a time; `None` if the store cannot say.
+    fn tally(&self, until: Millis) -> Option<Tally>;
+    /// The newest record.
+    fn newest(&self) -> Option<Point>;
+}
+
+/// How records came that were judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// Pushed by the peer.
+    Gossip,
+    /// Asked for by id.
+    Fetch,
+    /// Streamed from a cursor.
+    Stream,
+}
+
+/// A fact.
+#[derive(Debug)]
+pub enum Input {
+    /// A connection stands, and both sides have proved themselves.
+    Up {
+        /// Its number, never used before.
+        link: LinkId,
+        /// Who is there.
+        key: NodeKey,
+        /// Where.
+        remote: SocketAddr,
+        /// The address dialled, if this node dialled.
+        dialled: Option<PeerAddress>,
+        /// How the peer presents itself.
+        hello: Hello,
+    },
+    /// A connection has ended; the peer may be to blame.
+    Down(LinkId, Option<Offence>),
+    /// A dial led nowhere.
+    NotReached(PeerAddress),
+    /// Somebody who was never let in did wrong.
+    Turned(Option<NodeKey>, IpAddr, Offence),
+    /// A peer said something.
+    Said(LinkId, Message),
+    /// Records came and go into the store now; with their value or not.
+    Came(LinkId, Vec<(RecordId, bool)>),
+    /// The store's judgement of what a peer sent.
+    Judged(LinkId, Via, Vec<Verdict>),
+    /// Records were committed.
+    Committed(Vec<Point>),
+    /// Commits went unheard: whoever is connected may lack something.
+    Unheard,
+    /// A fetch has ended; these had been asked for.
+    Fetched(LinkId, Vec<RecordId>),
+    /// A comparison has ended; `true`: this node led it. `None`: it failed.
+    Compared(LinkId, bool, Option<Found>),
+    /// The stream from a cursor has ended after so many records.
+    Caught(LinkId, u64),
+    /// Something for a peer had to be dropped.
+    Dropped(LinkId),
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Call this peer.
+    Dial(PeerAddress),
+    /// End this connection, with words for the peer.
+    Close(LinkId, &'static str),
+    /// Say this, on the control stream, or on the gossip stream where it belongs there.
+    Say(LinkId, Message),
+    /// Push a record whole to these peers.
+    Push(SmallVec<[LinkId; PUSHES]>, RecordId),
+    /// Fetch these.
+    Fetch(LinkId, Vec<RecordId>),
+    /// Lead a comparison of what is before a time.
+    Compare(LinkId, Millis),
+    /// Stream everything from a cursor.
+    CatchUp(LinkId, Point),
+    /// Remember that this node was once in agreement with its network.
+    Synchronised,
+    /// Write the table of peers down.
+    Save,
+}
+
+/// What a node does about its peers.
+pub struct Engine {
+    own: NodeKey,
+    instance: u64,
+    dice: Dice,
+    table: Table,
+    links: BTreeMap<LinkId, Linked>,
+    dialling: usize,
+    wants: Wants,
+    /// Who sent what is on its way into the store.
+    came: HashMap<RecordId, SmallVec<[LinkId; 2]>>,
+    actions: VecDeque<Action>,
+    catching_up: Option<Catching>,
+    synchronised: bool,
+    started: Millis,
+    agreed: Option<Millis>,
+    records_in: Meter,
+    records_out: Meter,
+}
+
+/// A stream from a cursor that is under way.
+#[derive(Clone, Copy, Debug)]
+struct Catching {
+    link: LinkId,
+    done: u64,
+    total: u64,
+}
+
+impl Engine {
+    /// The engine of the node whose key is `own`; `synchronised`: it was once in agreement, or need not be.
+    pub fn new(own: NodeKey, table: Table, seed: u64, synchronised: bool, now: Millis) -> Engine {
+        let mut dice = Dice::new(seed);
+        Engine {
+            own,
+            instance: dice.roll(),
+            dice,
+            table,
+            links: BTreeMap::new(),
+            dialling: 0,
+            wants: Wants::default(),
+            came: HashMap::new(),
+            actions: VecDeque::new(),
+            catching_up: None,
+            synchronised,
+            started: now,
+            agreed: None,
+            records_in: Meter::default(),
+            records_out: Meter::default(),
+        }
+    }
+
+    /// How this node presents itself; `port`: where it listens.
+    pub fn hello(&self, clock: Millis, port: u16) -> Hello {
+        Hello { instance: self.instance, clock, port, synchronised: self.synchronised }
+    }
+
+    /// Takes a fact. `now` is a clock that only goes forward.
+    pub fn handle(&mut self, now: Millis, input: Input, view: &dyn View) {
+        match input {
+            Input::Up { link, key, remote, dialled, hello } => {
+                self.up(now, link, key, remote, dialled, hello)
+            }
+            Input::Down(link, fault) => self.down(now, link, fault),
+            Input::NotReached(address) => {
+                self.dialling = self.dialling.saturating_sub(1);
+                self.table.failed(&address, now);
+            }
+            Input::Turned(key, ip, offence) => self.table.blame(key, ip, offence, now),
+            Input::Said(link, message) => self.said(now, link, message, view),
+            Input::Came(link, ids) => self.note_came(now, link, &ids),
+            Input::Judged(link, via, verdicts) => self.judged(now, link, via, verdicts, view),
+            Input::Committed(points) => self.committed(now, &points, view),
+            Input::Unheard => {
+                self.links.keys().copied().collect::<Vec<_>>().iter().for_each(|link| self.dirty(now, *link))
+            }
+            Input::Fetched(link, ids) => self.fetched(now, link, &ids),
+            Input::Compared(link, led, found) => self.compared(now, link, led, found, view),
+            Input::Caught(link, count) => self.caught(now, link, count),
+            Input::Dropped(link) => {
+                if let Some(linked) = self.links.get_mut(&link) {
+                    linked.traffic.dropped += 1;
+                }
+                self.dirty(now, link);
+            }
+        }
+    }
+
+    /// Does whatever is due.
+    pub fn tick(&mut self, now: Millis, view: &dyn View) {
+        self.dial(now);
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            self.flush_announcements(now, link);
+            self.fetch(now, link);
+            self.ask_root(now, link, view);
+            self.tell_peers(now, link);
+        }
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When [`Engine::tick`] next has something to do.
+    pub fn deadline(&self) -> Option<Millis> {
+        let dial = if self.room() > 0 { self.table.next_due() } else { None };
+        let links = self.links.iter().filter_map(|(link, linked)| {
+            let fetch = if linked.fetching < FETCHES_MAX { self.wants.due(*link) } else { None };
+            [Some(linked.root_due()), Some(linked.peers_due), linked.announce_due, fetch]
+                .into_iter()
+                .flatten()
+                .min()
+        });
+        dial.into_iter().chain(links).min()
+    }
+
+    /// How far replication is.
+    pub fn progress(&self, now: Millis) -> Progress {
+        Progress {
+            key: Some(self.own),
+            synchronised: self.synchronised,
+            connected: self.links.len() as u32,
+            missing: self.wants.len() as u64,
+            lag_ms: self.agreed.map(|agreed| now.0.saturating_sub(agreed.0)),
+            catching_up: self.catching_up.map(|catching| (catching.done, catching.total.max(catching.done))),
+            tenth_records_in: self.records_in.tenths(now),
+            tenth_records_out: self.records_out.tenths(now),
+        }
+    }
+
+    /// Everybody known, connected ones first; what `costs` knows of a connection is added.
+    pub fn peers(&self, costs: &dyn Fn(LinkId, &mut Traffic)) -> Vec<Peer> {
+        let mut known = self.table.known();
+        for (link, linked) in &self.links {
+            let mut traffic = linked.traffic.clone();
+            costs(*link, &mut traffic);
+            match known.iter_mut().find(|peer| peer.key == Some(linked.key) && peer.traffic.is_none()) {
+                Some(peer) => peer.traffic = Some(traffic),
+                None => known.push(linked.as_peer(traffic)),
+            }
+        }
+        known.sort_by_key(|peer| (peer.traffic.is_none(), peer.origin));
+        known
+    }
+
+    /// The table of peers, to be added to.
+    pub fn table(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
+    /// Whether somebody who calls is not worth an answer.
+    pub fn turns_away(&self, key: Option<NodeKey>, ip: IpAddr, now: Millis) -> bool {
+        self.table.shunned(key, ip, now)
+    }
+
+    /// Forgets a peer and disconnects it.
+    pub fn remove(&mut self, who: &str) -> Result<(), PeersError> {
+        if let Some(key) = self.table.remove(who)? {
+            let links = self.links.iter().filter(|(_, linked)| linked.key == key);
+            let links: Vec<LinkId> = links.map(|(link, _)| *link).collect();
+            links.into_iter().for_each(|link| self.act(Action::Close(link, "removed by the operator")));
+        }
+        self.act(Action::Save);
+        Ok(())
+    }
+
+    /// Whether this node was once in agreement with its network.
+    pub fn synchronised(&self) -> bool {
+        self.synchronised
+    }
+
+    fn act(&mut self, action: Action) {
+        if self.actions.len() < ACTIONS_KEPT {
+            self.actions.push_back(action);
+        }
+    }
+
+    fn said(&mut self, now: Millis, link: LinkId, message: Message, view: &dyn View) {
+        match message {
+            Message::Root(root) => self.root_asked(now, link, root, view),
+            Message::RootIs(root) => self.root_told(now, link, root, view),
+            Message::Announce(ids) => self.announced(now, link, &ids, view),
+            Message::Peers(peers) => self.peers_told(now, link, &peers),
+            // Anything else there is no occasion for.
+            _ => self.blame(now, link, Offence::Lied, "a message out of place"),
+        }
+    }
+
+    fn blame(&mut self, now: Millis, link: LinkId, offence: Offence, why: &'static str) {
+        let Some(linked) = self.links.get(&link) else { return };
+        self.table.blame(Some(linked.key), linked.traffic.remote.ip(), offence, now);
+        self.act(Action::Close(link, why));
+    }
+}

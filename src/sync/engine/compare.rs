@@ -1,0 +1,154 @@
+//! Comparing: roots now and then, sessions where they differ, a stream where this node is far behind.
+
+use super::{
+    Action, COMPARISONS_MAX, Catching, Engine, FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS, ROOT_WAIT_MS,
+    SETTLE_MS, UNSURE_MS, View, WANTS_PER_LINK_MAX,
+};
+use crate::record::Millis;
+use crate::store::{FIRST, Tally};
+use crate::sync::reconcile::Found;
+use crate::sync::wants::LinkId;
+use crate::sync::wire::{Message, Root};
+
+/// Records a fresh network has: with so few there is nothing to compare before a stream.
+const FEW: u64 = 64;
+
+impl Engine {
+    /// Something may be missing on either side: compare soon.
+    pub(super) fn dirty(&mut self, now: Millis, link: LinkId) {
+        let soon = now.plus(self.dice.about(ROOT_SOON_MS));
+        if let Some(linked) = self.links.get_mut(&link) {
+            linked.root_next = linked.root_next.min(soon);
+        }
+    }
+
+    pub(super) fn ask_root(&mut self, now: Millis, link: LinkId, view: &dyn View) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        if linked.root_awaited.is_some_and(|(_, until)| until <= now) {
+            linked.root_awaited = None;
+        }
+        if linked.root_awaited.is_some() || linked.root_next > now {
+            return;
+        }
+        linked.root_next = now.plus(self.dice.about(ROOT_EVERY_MS));
+        if linked.comparing {
+            return;
+        }
+        let until = Millis(view.clock().0.saturating_sub(SETTLE_MS));
+        let Some(tally) = view.tally(until) else { return };
+        linked.root_awaited = Some((until, now.plus(ROOT_WAIT_MS)));
+        let root = self.root(until, &tally);
+        self.act(Action::Say(link, Message::Root(root)));
+    }
+
+    fn root(&self, until: Millis, tally: &Tally) -> Root {
+        let synchronised = self.synchronised;
+        Root { until, count: tally.count, fingerprint: tally.fingerprint(), synchronised }
+    }
+
+    /// A peer asks: ours is this, up to the earlier of both clocks.
+    pub(super) fn root_asked(&mut self, now: Millis, link: LinkId, theirs: Root, view: &dyn View) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        linked.synchronised = theirs.synchronised;
+        let until = theirs.until.min(view.clock());
+        let Some(ours) = view.tally(until) else { return };
+        let root = self.root(until, &ours);
+        self.act(Action::Say(link, Message::RootIs(root)));
+        if until == theirs.until && ours.fingerprint() == theirs.fingerprint {
+            self.agree(now, link);
+        }
+    }
+
+    pub(super) fn root_told(&mut self, now: Millis, link: LinkId, theirs: Root, view: &dyn View) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        let Some((until, _)) = linked.root_awaited.take() else { return };
+        linked.synchronised = theirs.synchronised;
+        if theirs.until > until {
+            return;
+        }
+        let Some(ours) = view.tally(theirs.until) else { return };
+        if ours.fingerprint() == theirs.fingerprint {
+            return self.agree(now, link);
+        }
+        self.differ(now, link, &ours, &theirs, view);
+    }
+
+    fn differ(&mut self, now: Millis, link: LinkId, ours: &Tally, theirs: &Root, view: &dyn View) {
+        let leading = self.links.values().filter(|linked| linked.comparing).count();
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        let far = theirs.count > ours.count.saturating_add(FAR_BEHIND);
+        if far && !linked.streamed_little {
+            if self.catching_up.is_none() {
+                let from = view.newest().filter(|_| ours.count > FEW).unwrap_or(FIRST);
+                self.catching_up = Some(Catching { link, done: ours.count, total: theirs.count });
+                self.act(Action::CatchUp(link, from));
+            }
+            return;
+        }
+        // What was found missing before is still on its way.
+        if self.wants.of(link) >= WANTS_PER_LINK_MAX / 2 || leading >= COMPARISONS_MAX {
+            return self.dirty(now, link);
+        }
+        linked.comparing = true;
+        self.act(Action::Compare(link, theirs.until));
+    }
+
+    pub(super) fn compared(
+        &mut self,
+        now: Millis,
+        link: LinkId,
+        led: bool,
+        found: Option<Found>,
+        view: &dyn View,
+    ) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        if led {
+            linked.comparing = false;
+        }
+        let Some(found) = found else { return };
+        (linked.missing, linked.rounds, linked.streamed_little) = (0, 0, false);
+        let nothing = found.need.is_empty() && found.have.is_empty();
+        for id in &found.need {
+            if self.wants.of(link) >= WANTS_PER_LINK_MAX {
+                break;
+            }
+            if !self.came.contains_key(id) && !view.knows(id) {
+                self.wants.want(*id, link, now);
+            }
+        }
+        for id in found.have.into_iter().take(WANTS_PER_LINK_MAX) {
+            self.announce(now, link, id);
+        }
+        if led && !nothing {
+            // To see that it worked, or to go on.
+            let later = now.plus(self.dice.about(4 * ROOT_SOON_MS));
+            if let Some(linked) = self.links.get_mut(&link) {
+                linked.root_next = linked.root_next.min(later);
+            }
+        }
+    }
+
+    pub(super) fn caught(&mut self, now: Millis, link: LinkId, count: u64) {
+        if self.catching_up.is_some_and(|catching| catching.link == link) {
+            self.catching_up = None;
+        }
+        if let Some(linked) = self.links.get_mut(&link) {
+            linked.streamed_little = count < FAR_BEHIND / 2;
+            linked.root_next = now;
+        }
+    }
+
+    /// Both sets are equal.
+    fn agree(&mut self, now: Millis, link: LinkId) {
+        let unsure = self.links.values().all(|linked| !linked.synchronised)
+            && now.0.saturating_sub(self.started.0) >= UNSURE_MS;
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        linked.traffic.agreed = Some(now);
+        (linked.missing, linked.rounds, linked.streamed_little) = (0, 0, false);
+        self.agreed = Some(now);
+        if !self.synchronised && (linked.synchronised || unsure) {
+            self.synchronised = true;
+            self.act(Action::Synchronised);
+        }
+    }
+}

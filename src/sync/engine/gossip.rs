@@ -1,0 +1,216 @@
+//! Records on their way: news is pushed and announced, what is announced or missing is fetched. A node that
+//! catches up from a stream takes no part until it has.
+
+use smallvec::SmallVec;
+
+use super::{
+    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, Engine, FETCHES_MAX, FRESH_MS, MISSING_MAX,
+    MISSING_ROUNDS_MAX, PUSHES, Via, View, WANTS_PER_LINK_MAX,
+};
+use crate::record::{Millis, RecordId};
+use crate::store::{Point, Refusal, Verdict};
+use crate::sync::table::Offence;
+use crate::sync::wants::LinkId;
+use crate::sync::wire::{IDS_MAX, Message};
+
+impl Engine {
+    /// A peer says what it has.
+    pub(super) fn announced(&mut self, now: Millis, link: LinkId, ids: &[RecordId], view: &dyn View) {
+        if self.catching_up.is_some() || !self.links.contains_key(&link) {
+            return;
+        }
+        for id in ids {
+            if let Some(sources) = self.came.get_mut(id) {
+                // It is on its way in; its announcer need not be told of it.
+                if !sources.contains(&link) {
+                    sources.push(link);
+                }
+                continue;
+            }
+            if !self.wants.contains(id) && view.knows(id) {
+                continue;
+            }
+            let full = self.wants.of(link) >= WANTS_PER_LINK_MAX;
+            if full || !self.wants.want(*id, link, now.plus(ANNOUNCE_WAIT_MS)) {
+                return self.dirty(now, link);
+            }
+        }
+    }
+
+    /// Records came and are on their way into the store.
+    pub(super) fn note_came(&mut self, now: Millis, link: LinkId, ids: &[(RecordId, bool)]) {
+        for (id, _) in ids {
+            self.wants.arrived(id, now);
+            if self.came.len() >= CAME_MAX {
+                self.came.clear();
+            }
+            let sources = self.came.entry(*id).or_default();
+            if !sources.contains(&link) {
+                sources.push(link);
+            }
+        }
+    }
+
+    pub(super) fn judged(
+        &mut self,
+        now: Millis,
+        link: LinkId,
+        via: Via,
+        verdicts: Vec<Verdict>,
+        view: &dyn View,
+    ) {
+        let mut orphaned = false;
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Accepted(_) => {
+                    self.count(link, |traffic| traffic.records_in += 1);
+                    self.records_in.add(now, 1);
+                    self.stepped(via);
+                }
+                Verdict::Known(id) => {
+                    self.wants.settle(&id);
+                    self.came.remove(&id);
+                    self.count(link, |traffic| traffic.duplicates += 1);
+                    self.stepped(via);
+                }
+                Verdict::Orphan { id, missing } => {
+                    self.wants.settle(&id);
+                    orphaned = true;
+                    if via != Via::Stream {
+                        self.chase(now, link, &missing, view);
+                    }
+                }
+                // Nobody's fault: the clocks differ.
+                Verdict::Deferred { id, .. } => {
+                    self.wants.settle(&id);
+                    self.came.remove(&id);
+                }
+                Verdict::Refused(refusal) => {
+                    self.count(link, |traffic| traffic.refused += 1);
+                    if refusal.at_fault() {
+                        tracing::info!(link, %refusal, "a peer sent a record that is not valid: disconnected");
+                        return self.blame(now, link, Offence::Lied, "an invalid record");
+                    }
+                    self.refused(now, link, &refusal);
+                }
+            }
+        }
+        if via == Via::Fetch
+            && let Some(linked) = self.links.get_mut(&link)
+        {
+            linked.rounds = if orphaned { linked.rounds + 1 } else { 0 };
+        }
+    }
+
+    /// Not let in, and not the peer's fault: our disk, say. The next comparison finds it again.
+    fn refused(&mut self, now: Millis, link: LinkId, refusal: &Refusal) {
+        tracing::debug!(link, %refusal, "a peer's record could not be kept");
+        self.dirty(now, link);
+    }
+
+    fn stepped(&mut self, via: Via) {
+        if let (Via::Stream, Some(catching)) = (via, &mut self.catching_up) {
+            catching.done += 1;
+        }
+    }
+
+    /// Fetches what an orphan links to from whoever sent the orphan; if that does not come to an end soon, a
+    /// comparison will.
+    fn chase(&mut self, now: Millis, link: LinkId, missing: &[RecordId], view: &dyn View) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        if linked.comparing || self.catching_up.is_some() {
+            return;
+        }
+        linked.missing += missing.len();
+        if linked.missing > MISSING_MAX || linked.rounds >= MISSING_ROUNDS_MAX {
+            return self.dirty(now, link);
+        }
+        for id in missing {
+            if !self.came.contains_key(id) && !view.knows(id) {
+                self.wants.want(*id, link, now);
+            }
+        }
+    }
+
+    /// Records are in the store: nobody need send them any more, and whoever may lack them hears of them.
+    pub(super) fn committed(&mut self, now: Millis, points: &[Point], view: &dyn View) {
+        let fresh_from = Millis(view.clock().0.saturating_sub(FRESH_MS));
+        for (time, id) in points {
+            let sources = self.came.remove(id);
+            let fresh = *time >= fresh_from || sources.is_some();
+            let mut havers = sources.unwrap_or_default();
+            havers.extend(self.wants.sources(id));
+            self.wants.settle(id);
+            if fresh || self.catching_up.is_none() {
+                self.spread(now, *id, &havers);
+            }
+        }
+    }
+
+    fn spread(&mut self, now: Millis, id: RecordId, havers: &[LinkId]) {
+        let lacking = self.links.keys().filter(|link| !havers.contains(link));
+        let mut lacking: SmallVec<[LinkId; 16]> = lacking.copied().collect();
+        self.dice.shuffle(&mut lacking);
+        let pushed: SmallVec<[LinkId; PUSHES]> = lacking.iter().take(PUSHES).copied().collect();
+        for link in lacking.iter().skip(PUSHES) {
+            self.announce(now, *link, id);
+        }
+        if pushed.is_empty() {
+            return;
+        }
+        for link in &pushed {
+            self.count(*link, |traffic| traffic.records_out += 1);
+        }
+        self.records_out.add(now, pushed.len() as u64);
+        self.act(Action::Push(pushed, id));
+    }
+
+    pub(super) fn announce(&mut self, now: Millis, link: LinkId, id: RecordId) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        linked.announce.push(id);
+        linked.announce_due.get_or_insert(now.plus(ANNOUNCE_GATHER_MS));
+        if linked.announce.len() >= IDS_MAX {
+            self.send_announcements(link);
+        }
+    }
+
+    pub(super) fn flush_announcements(&mut self, now: Millis, link: LinkId) {
+        let due = self.links.get(&link).and_then(|linked| linked.announce_due);
+        if due.is_some_and(|due| due <= now) {
+            self.send_announcements(link);
+        }
+    }
+
+    fn send_announcements(&mut self, link: LinkId) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        linked.announce_due = None;
+        let ids = std::mem::take(&mut linked.announce);
+        self.act(Action::Say(link, Message::Announce(ids)));
+    }
+
+    pub(super) fn fetch(&mut self, now: Millis, link: LinkId) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        while linked.fetching < FETCHES_MAX {
+            let ids = self.wants.ask(link, now);
+            if ids.is_empty() {
+                return;
+            }
+            linked.fetching += 1;
+            self.actions.push_back(Action::Fetch(link, ids));
+        }
+    }
+
+    pub(super) fn fetched(&mut self, now: Millis, link: LinkId, ids: &[RecordId]) {
+        self.wants.answered(link, ids);
+        if let Some(linked) = self.links.get_mut(&link) {
+            linked.fetching = linked.fetching.saturating_sub(1);
+        }
+        self.fetch(now, link);
+    }
+
+    pub(super) fn count(&mut self, link: LinkId, add: impl FnOnce(&mut crate::sync::face::Traffic)) {
+        if let Some(linked) = self.links.get_mut(&link) {
+            add(&mut linked.traffic);
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Connections: one a pair of peers, some of them dialled here, and what is told of others.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{
+    Action, DIALLED_WANTED, Engine, LINKS_MAX, LINKS_WANTED, PEERS_EVERY_MS, PEERS_TOLD, ROOT_SOON_MS,
+};
+use crate::record::{Millis, RecordId};
+use crate::sync::face::{Origin, Peer, Traffic};
+use crate::sync::table::Offence;
+use crate::sync::wants::LinkId;
+use crate::sync::wire::{Hello, Message};
+use crate::sync::{NodeKey, PeerAddress};
+
+/// Dials under way at a time.
+const DIALLING_MAX: usize = 4;
+/// Addresses are heard from a peer once in so long, ms.
+const PEERS_HEARD_MS: u64 = 5_000;
+
+/// A connected peer.
+pub(super) struct Linked {
+    pub(super) key: NodeKey,
+    pub(super) traffic: Traffic,
+    callable: Option<SocketAddr>,
+    instance: u64,
+    /// Whether the peer was once in agreement with the network.
+    pub(super) synchronised: bool,
+    /// When to compare roots.
+    pub(super) root_next: Millis,
+    /// Until when an answer to our root is awaited.
+    pub(super) root_awaited: Option<(Millis, Millis)>,
+    pub(super) comparing: bool,
+    /// The last stream from a cursor brought little.
+    pub(super) streamed_little: bool,
+    pub(super) fetching: usize,
+    /// Missing links fetched since the last comparison, and in how many rounds.
+    pub(super) missing: usize,
+    pub(super) rounds: u32,
+    pub(super) announce: Vec<RecordId>,
+    pub(super) announce_due: Option<Millis>,
+    pub(super) peers_due: Millis,
+    peers_heard: Option<Millis>,
+}
+
+impl Linked {
+    /// When something about roots is next to be done.
+    pub(super) fn root_due(&self) -> Millis {
+        self.root_awaited.map_or(self.root_next, |(_, until)| until)
+    }
+
+    pub(super) fn as_peer(&self, traffic: Traffic) -> Peer {
+        Peer {
+            address: self.callable.map(|at| PeerAddress::of(at, Some(self.key))),
+            key: Some(self.key),
+            origin: Origin::Heard,
+            reached: None,
+            failures: 0,
+            shunned: None,
+            traffic: Some(traffic),
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn up(
+        &mut self,
+        now: Millis,
+        link: LinkId,
+        key: NodeKey,
+        remote: SocketAddr,
+        dialled: Option<PeerAddress>,
+        hello: Hello,
+    ) {
+        let outgoing = dialled.is_some();
+        if let Some(dialled) = dialled {
+            self.dialling = self.dialling.saturating_sub(1);
+            self.table.reached(&dialled, remote, key, now);
+            self.act(Action::Save);
+        }
+        if key == self.own {
+            return self.act(Action::Close(link, "this is myself"));
+        }
+        if !outgoing && self.table.shunned(Some(key), remote.ip(), now) {
+            return self.turn_down(now, link, key, "not now");
+        }
+        let callable = callable(remote, outgoing, &hello);
+        if let (Some(at), false) = (callable, outgoing) {
+            self.table.called(key, at, now);
+        }
+        if let Some(loser) = self.duplicate(link, key, outgoing, hello.instance) {
+            self.act(Action::Close(loser, "one connection is enough"));
+            if loser == link {
+                return;
+            }
+            self.forget(loser);
+        } else if self.links.len() >= LINKS_MAX {
+            return self.turn_down(now, link, key, "no room");
+        }
+        let traffic = Traffic {
+            remote,
+            outgoing,
+            since: now,
+            rtt_us: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            records_in: 0,
+            records_out: 0,
+            duplicates: 0,
+            refused: 0,
+            dropped: 0,
+            agreed: None,
+        };
+        let linked = Linked {
+            key,
+            traffic,
+            callable,
+            instance: hello.instance,
+            synchronised: hello.synchronised,
+            // Both sides are up at about the same time; one of them need ask.
+            root_next: if outgoing { now } else { now.plus(ROOT_SOON_MS) },
+            root_awaited: None,
+            comparing: false,
+            streamed_little: false,
+            fetching: 0,
+            missing: 0,
+            rounds: 0,
+            announce: Vec::new(),
+            announce_due: None,
+            peers_due: now.plus(self.dice.about(ROOT_SOON_MS)),
+            peers_heard: None,
+        };
+        self.links.insert(link, linked);
+    }
+
+    fn turn_down(&mut self, now: Millis, link: LinkId, key: NodeKey, why: &'static str) {
+        self.act(Action::Close(link, why));
+        if self.links.values().all(|other| other.key != key) {
+            self.table.lost(key, now);
+        }
+    }
+
+    /// Of two connections with one peer, the one to close. Both sides come to the same conclusion: a restarted
+    /// peer's old one; else the one that the node with the greater key dialled; else the later one.
+    fn duplicate(&self, link: LinkId, key: NodeKey, outgoing: bool, instance: u64) -> Option<LinkId> {
+        let (old, linked) = self.links.iter().find(|(_, linked)| linked.key == key)?;
+        if linked.instance != instance {
+            return Some(*old);
+        }
+        let smaller = if self.own < key { self.own } else { key };
+        let dialler = |outgoing: bool| if outgoing { self.own } else { key };
+        Some(match (dialler(linked.traffic.outgoing) == smaller, dialler(outgoing) == smaller) {
+            (false, true) => *old,
+            _ => link,
+        })
+    }
+
+    pub(super) fn down(&mut self, now: Millis, link: LinkId, fault: Option<Offence>) {
+        let Some(linked) = self.links.get(&link) else { return };
+        let (key, ip) = (linked.key, linked.traffic.remote.ip());
+        if let Some(offence) = fault {
+            self.table.blame(Some(key), ip, offence, now);
+        }
+        self.forget(link);
+        if self.links.values().all(|other| other.key != key) {
+            self.table.lost(key, now);
+        }
+    }
+
+    fn forget(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.wants.drop_link(link);
+        if self.catching_up.is_some_and(|catching| catching.link == link) {
+            self.catching_up = None;
+        }
+    }
+
+    /// Connections there is reason to dial.
+    pub(super) fn room(&self) -> usize {
+        let dialled = self.links.values().filter(|linked| linked.traffic.outgoing).count();
+        let few = LINKS_WANTED.saturating_sub(self.links.len() + self.dialling);
+        let own = DIALLED_WANTED.saturating_sub(dialled + self.dialling);
+        few.max(own).min(DIALLING_MAX.saturating_sub(self.dialling))
+    }
+
+    pub(super) fn dial(&mut self, now: Millis) {
+        let room = self.room();
+        if room == 0 || self.table.next_due().is_none_or(|due| due > now) {
+            return;
+        }
+        let links = &self.links;
+        let connected = |key: &NodeKey| links.values().any(|linked| linked.key == *key);
+        let mut due = self.table.due(now, &connected, room);
+        due.extend(self.table.probes(now, room - due.len()));
+        for address in due {
+            self.dialling += 1;
+            self.act(Action::Dial(address));
+        }
+    }
+
+    pub(super) fn tell_peers(&mut self, now: Millis, link: LinkId) {
+        let Some(linked) = self.links.get_mut(&link).filter(|linked| linked.peers_due <= now) else { return };
+        linked.peers_due = now.plus(self.dice.about(PEERS_EVERY_MS));
+        let peers = self.table.share(linked.key, PEERS_TOLD, now);
+        if !peers.is_empty() {
+            self.act(Action::Say(link, Message::Peers(peers)));
+        }
+    }
+
+    pub(super) fn peers_told(&mut self, now: Millis, link: LinkId, peers: &[(SocketAddr, NodeKey)]) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        if linked.peers_heard.is_some_and(|heard| heard.plus(PEERS_HEARD_MS) > now) {
+            return;
+        }
+        linked.peers_heard = Some(now);
+        let from = linked.key;
+        peers.iter().for_each(|(address, key)| self.table.heard(*address, *key, from, now));
+    }
+}
+
+/// Where a peer that is connected can be called: where we did, or where it says that it listens.
+fn callable(remote: SocketAddr, outgoing: bool, hello: &Hello) -> Option<SocketAddr> {
+    let ip: IpAddr = remote.ip().to_canonical();
+    match (outgoing, hello.port) {
+        (true, _) => Some(SocketAddr::new(ip, remote.port())),
+        (false, 0) => None,
+        (false, port) => Some(SocketAddr::new(ip, port)),
+    }
+}
