@@ -106,7 +106,7 @@ impl Store {
     }
 
     /// Hands records in without waiting; `done` is called once, on the writer's thread, with all verdicts.
-    /// Refuses, without calling `done`, when the bounded queue has no room.
+    /// Gives the records back, without calling `done`, when the bounded queue has no room.
     pub fn submit(
         &self,
         records: Vec<Record>,
@@ -117,7 +117,9 @@ impl Store {
             done(vec![Verdict::Refused(Refusal::ReadOnly); records.len()]);
             return Ok(());
         };
-        let pass = door.gate.try_enter(records.len(), bytes_of(&records)).ok_or(QueueFull)?;
+        let Some(pass) = door.gate.try_enter(records.len(), bytes_of(&records)) else {
+            return Err(QueueFull(records));
+        };
         let pass = Arc::new(pass);
         let pieces = pieces(records);
         if pieces.is_empty() {

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::record::{DecodeError, Invalid, Kind, Millis, RecordId, RulesError};
+use crate::record::{DecodeError, Invalid, Kind, Millis, Record, RecordId, RulesError};
 
 /// The store cannot do what was asked, whoever asked.
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +181,7 @@ impl Refusal {
     }
 }
 
-/// The bounded queue before the writer has no room: try again later, or use the blocking call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// The bounded queue before the writer has no room: try again later with these, or use the blocking call.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the store's queue is full")]
-pub struct QueueFull;
+pub struct QueueFull(pub Vec<Record>);

@@ -44,7 +44,7 @@ pub use config::{BOOK_MAX, Clock, Config, Durability, FINDINGS_MAX, PRESENCE_MAX
 pub use error::{QueueFull, Refusal, StoreError};
 pub use feed::{Changed, Classifier, Commit, Subscriber};
 pub use query::{Contender, Group, Listed, Listing, Query, Range};
-pub use ranges::{Part, Ranges, divide_points};
+pub use ranges::{Part, Ranges, Sent, divide_points};
 pub use snapshot::{Head, Presence, Row, Snapshot};
 pub use stream::{ExportReader, Progress};
 pub use tree::{FIRST, Point, Tally};
@@ -164,6 +164,11 @@ impl Store {
     /// The home it lives in.
     pub fn home(&self) -> &Path {
         &self.inner.shared.home
+    }
+
+    /// Now, by the clock the store was opened with.
+    pub fn now(&self) -> Millis {
+        (self.inner.shared.clock)()
     }
 
     /// The rules in force: those of the newest genesis record.

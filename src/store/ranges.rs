@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::door::Door;
 use super::snapshot::Snapshot;
@@ -144,6 +144,59 @@ impl Ranges {
         Ok((fresh != kept).then(|| {
             format!("fingerprint tree: it counts {} records, the store holds {}", kept.count, fresh.count)
         }))
+    }
+}
+
+/// A record as it is sent to another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its place in the order.
+    pub point: Point,
+    /// Whether its value is here.
+    pub whole: bool,
+    /// Its canonical bytes, with the value if it is here.
+    pub bytes: Vec<u8>,
+}
+
+impl Snapshot {
+    /// Whether a record is here, with its value.
+    pub fn holds(&self, id: &RecordId) -> Result<bool, StoreError> {
+        Ok(self.find(id)?.is_some_and(|place| place.has_value))
+    }
+
+    /// The newest record: the greatest (time, id).
+    pub fn newest(&self) -> Result<Option<Point>, StoreError> {
+        let mut statement = self.cached("SELECT time, id FROM record ORDER BY time DESC, id DESC LIMIT 1")?;
+        Ok(statement.query_row([], read_point).optional()?)
+    }
+
+    /// A record to be sent, if it is here.
+    pub fn sent(&self, id: &RecordId) -> Result<Option<Sent>, StoreError> {
+        let Some(place) = self.find(id)? else { return Ok(None) };
+        self.sent_row(place.row).map(Some)
+    }
+
+    /// Records from `low`, in order, until they take `bytes_max` bytes or `high` is reached; at least one, if
+    /// there is one.
+    pub fn sent_from(&self, low: &Point, high: &Point, bytes_max: usize) -> Result<Vec<Sent>, StoreError> {
+        let mut statement = self.cached(
+            "SELECT row FROM record WHERE (time, id) >= (?1, ?2) AND (time, id) < (?3, ?4) ORDER BY time, id",
+        )?;
+        let mut rows = statement.query(params![time(low.0), low.1.0, time(high.0), high.1.0])?;
+        let (mut out, mut bytes) = (Vec::new(), 0);
+        while bytes < bytes_max
+            && let Some(row) = rows.next()?
+        {
+            let sent = self.sent_row(row.get(0)?)?;
+            bytes += sent.bytes.len();
+            out.push(sent);
+        }
+        Ok(out)
+    }
+
+    fn sent_row(&self, row: i64) -> Result<Sent, StoreError> {
+        let (id, _, record) = self.load(row)?;
+        Ok(Sent { point: (record.header.time, id), whole: record.value.is_some(), bytes: record.encode() })
     }
 }
 

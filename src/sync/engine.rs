@@ -120,6 +120,8 @@ pub enum Input {
     Down(LinkId, Option<Offence>),
     /// A dial led nowhere.
     NotReached(PeerAddress),
+    /// A peer did wrong.
+    Wronged(LinkId, Offence),
     /// Somebody who was never let in did wrong.
     Turned(Option<NodeKey>, IpAddr, Offence),
     /// A peer said something.
@@ -138,6 +140,8 @@ pub enum Input {
     Compared(LinkId, bool, Option<Found>),
     /// The stream from a cursor has ended after so many records.
     Caught(LinkId, u64),
+    /// So many records went to a peer that asked for them.
+    Gave(LinkId, u64),
     /// Something for a peer had to be dropped.
     Dropped(LinkId),
 }
@@ -232,6 +236,7 @@ impl Engine {
                 self.dialling = self.dialling.saturating_sub(1);
                 self.table.failed(&address, now);
             }
+            Input::Wronged(link, offence) => self.blame(now, link, offence, "that is not allowed"),
             Input::Turned(key, ip, offence) => self.table.blame(key, ip, offence, now),
             Input::Said(link, message) => self.said(now, link, message, view),
             Input::Came(link, ids) => self.note_came(now, link, &ids),
@@ -243,10 +248,12 @@ impl Engine {
             Input::Fetched(link, ids) => self.fetched(now, link, &ids),
             Input::Compared(link, led, found) => self.compared(now, link, led, found, view),
             Input::Caught(link, count) => self.caught(now, link, count),
+            Input::Gave(link, count) => {
+                self.count(link, |traffic| traffic.records_out += count);
+                self.records_out.add(now, count);
+            }
             Input::Dropped(link) => {
-                if let Some(linked) = self.links.get_mut(&link) {
-                    linked.traffic.dropped += 1;
-                }
+                self.count(link, |traffic| traffic.dropped += 1);
                 self.dirty(now, link);
             }
         }

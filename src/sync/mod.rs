@@ -6,6 +6,7 @@ mod config;
 pub mod dice;
 pub mod engine;
 pub mod face;
+pub mod limits;
 pub mod net;
 pub mod reconcile;
 pub mod table;

@@ -1,24 +1,49 @@
-//! The QUIC endpoint of a node. It presents the node's own Ed25519 key as a raw public key (RFC 7250) and
-//! holds the port, so that the port is this node's and stands in `node.json`; replication is not part of this
-//! version, so every connection is refused before a handshake costs anything. docs/ARCHITECTURE.md
-//! "Replication".
+//! Replication at work: the only place that knows QUIC. It moves bytes and keeps time; the engine decides.
+//!
+//! `tls`: keys and proofs · `dial`: who is called and let in · `line`: one connection · `serve`: streams with a
+//! question · `intake`: records into the store · `hub`: the engine's driver. docs/SYNC.md.
 
+mod dial;
+mod framed;
+mod hub;
+mod intake;
+mod line;
+mod serve;
+mod tls;
+
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Endpoint, VarInt};
-use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use rustls::server::AlwaysResolvesServerRawPublicKeys;
-use rustls::sign::CertifiedKey;
+use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
 
-/// The application protocol two nodes agree on.
-const ALPN: &[u8] = b"lfdns/1";
+use self::dial::{Answering, Dialler};
+use self::hub::{Ask, Commits, Ears, Hub};
+use self::line::Surroundings;
+use self::serve::Answers;
+use self::tls::Identity;
+use super::engine::Engine;
+use super::face::{Peer, Peers, PeersError, Progress};
+use super::limits::FACTS_QUEUE;
+use super::table::{Saved, Table};
+use super::{NodeKey, PeerAddress};
+use crate::record::Rules;
+use crate::store::{Clock, Store, StoreError};
 
-/// The endpoint could not be made.
+/// Questions waiting for the driver.
+const ASKS_QUEUE: usize = 256;
+/// How long whoever asks waits for the driver.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// How long peers are given to hear that this node stops.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Replication could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum NetError {
     /// The node's key is not usable.
@@ -27,23 +52,115 @@ pub enum NetError {
     /// The port.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A peer in the configuration.
+    #[error(transparent)]
+    Peer(#[from] PeersError),
 }
 
-/// A bound endpoint.
-#[derive(Debug)]
-pub struct Listener {
+/// What the driver does not do itself.
+pub struct Duties {
+    /// Called when this node has come to agree with its network for the first time.
+    pub synchronised: Box<dyn Fn() + Send>,
+    /// Writes the table of peers down.
+    pub save: Box<dyn Fn(Saved) + Send>,
+}
+
+/// What replication stands on.
+pub struct Setup {
+    /// Where peers are awaited.
+    pub listen: SocketAddr,
+    /// The node's key, PKCS#8 PEM.
+    pub key: zeroize::Zeroizing<String>,
+    /// The records.
+    pub store: Store,
+    /// The clock by which records are dated.
+    pub clock: Clock,
+    /// The operator's peers.
+    pub peers: Vec<PeerAddress>,
+    /// What an earlier run wrote down.
+    pub saved: Saved,
+    /// Whether this node was once in agreement with its network, or need not be.
+    pub synchronised: bool,
+    /// What is done elsewhere.
+    pub duties: Duties,
+}
+
+/// Replication at work.
+pub struct Service {
     endpoint: Endpoint,
     address: SocketAddr,
+    key: NodeKey,
+    asks: mpsc::Sender<Ask>,
+    stop: watch::Sender<bool>,
+    driver: parking_lot::Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Listener {
-    /// Binds `address` for the node whose key is `pem` (PKCS#8). Must be called within a tokio runtime.
-    pub fn bind(address: SocketAddr, pem: &str) -> Result<Listener, NetError> {
-        let crypto = crypto(pem)?;
-        let config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
-        let endpoint = Endpoint::server(config, address)?;
+impl Service {
+    /// Binds the port and begins. Must be called within a tokio runtime of several threads.
+    pub fn start(setup: Setup) -> Result<Service, NetError> {
+        let Setup { listen, key, store, clock, peers, saved, synchronised, duties } = setup;
+        let identity = Identity::new(&key)?;
+        let endpoint = bind(listen, &identity)?;
         let address = endpoint.local_addr()?;
-        Ok(Listener { endpoint, address })
+        let runtime = Handle::current();
+        let now = clock();
+
+        let mut seed = [0; 8];
+        getrandom::fill(&mut seed).map_err(io::Error::other)?;
+        let seed = u64::from_be_bytes(seed);
+        let mut table = Table::new(identity.key, seed);
+        table.restore(saved, now);
+        table.configure(&peers, now)?;
+        table.set_rules(&seeds(&store.rules()), now);
+        let engine = Engine::new(identity.key, table, seed.rotate_left(17), synchronised, now);
+
+        let ranges = store.ranges()?;
+        let (asks, asked) = mpsc::channel(ASKS_QUEUE);
+        let (facts, heard) = mpsc::channel(FACTS_QUEUE);
+        let (verdicts, judged) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let commits = Arc::new(Commits::default());
+        subscribe(&store, &commits, &verdicts, &asks);
+
+        let answers = Arc::new(Answers::new(store.clone(), ranges.clone(), Arc::clone(&clock)));
+        let around = Surroundings { facts: facts.clone(), verdicts, answers };
+        let dialler =
+            Arc::new(Dialler { endpoint: endpoint.clone(), client: identity.client, network: store.network() });
+        let port = address.port();
+        let (hello, greeting) = watch::channel(engine.hello(now, port));
+        let answering = Answering {
+            dialler: Arc::clone(&dialler),
+            hello: greeting,
+            clock,
+            port,
+            asks: asks.clone(),
+            facts,
+        };
+        runtime.spawn(dial::answer_all(Arc::new(answering)));
+        let hub = Hub {
+            engine,
+            store,
+            ranges,
+            around,
+            asks: asks.clone(),
+            dialler,
+            commits,
+            duties,
+            runtime,
+            port,
+            lines: HashMap::new(),
+            next_link: 1,
+            save_due: None,
+            hello,
+            begun: (Instant::now(), now),
+        };
+        let ears = Ears { asks: asked, facts: heard, verdicts: judged, stop: stopped };
+        let driver = drive(hub, ears)?;
+        let driver = parking_lot::Mutex::new(Some(driver));
+        Ok(Service { endpoint, address, key: identity.key, asks, stop, driver })
     }
 
     /// The address in use.
@@ -51,31 +168,96 @@ impl Listener {
         self.address
     }
 
-    /// Refuses whoever calls, until [`Listener::close`].
-    pub async fn run(&self) {
-        while let Some(incoming) = self.endpoint.accept().await {
-            tracing::debug!(peer = %incoming.remote_address(), "refused: this version has no peers");
-            incoming.refuse();
-        }
+    /// The node's key.
+    pub fn key(&self) -> NodeKey {
+        self.key
     }
 
-    /// Ends [`Listener::run`].
-    pub fn close(&self) {
-        self.endpoint.close(VarInt::from_u32(0), b"");
+    /// Says farewell to the peers and ends.
+    pub async fn stop(&self) {
+        self.stop.send_replace(true);
+        let driver = self.driver.lock().take();
+        if let Some(driver) = driver {
+            // A driver that panicked has been reported by its own panic.
+            let _ = tokio::task::spawn_blocking(move || driver.join()).await;
+        }
+        self.endpoint.close(VarInt::from_u32(1), b"this node stops");
+        // Whoever does not hear it finds out by itself.
+        let _ = tokio::time::timeout(FAREWELL, self.endpoint.wait_idle()).await;
+    }
+
+    fn ask<T>(&self, ask: impl FnOnce(Sender<T>) -> Ask) -> Option<T> {
+        let (answer, answered) = std::sync::mpsc::channel();
+        self.asks.try_send(ask(answer)).ok()?;
+        answered.recv_timeout(ANSWER_WAIT).ok()
     }
 }
 
-fn crypto(pem: &str) -> Result<QuicServerConfig, NetError> {
-    let wrong = |error: &dyn std::fmt::Display| NetError::Key(error.to_string());
-    let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|e| wrong(&e))?;
-    let key = ring::sign::any_eddsa_type(&der).map_err(|e| wrong(&e))?;
-    let public = key.public_key().ok_or_else(|| wrong(&"it has no public half"))?;
-    let identity = CertifiedKey::new(vec![CertificateDer::from(public.to_vec())], key);
-    let mut tls = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .map_err(|e| wrong(&e))?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::new(identity))));
-    tls.alpn_protocols = vec![ALPN.to_vec()];
-    QuicServerConfig::try_from(tls).map_err(|e| wrong(&e))
+impl Peers for Service {
+    fn progress(&self) -> Progress {
+        self.ask(Ask::Progress).unwrap_or_default()
+    }
+
+    fn peers(&self) -> Vec<Peer> {
+        self.ask(Ask::Peers).unwrap_or_default()
+    }
+
+    fn add(&self, address: PeerAddress) -> Result<(), PeersError> {
+        self.ask(|to| Ask::Add(address, to)).unwrap_or(Err(PeersError::Alone))
+    }
+
+    fn remove(&self, who: &str) -> Result<(), PeersError> {
+        self.ask(|to| Ask::Remove(who.to_owned(), to)).unwrap_or(Err(PeersError::Alone))
+    }
+}
+
+/// The engine's thread: it reads the store, so it must not be one of the runtime's workers.
+fn drive(hub: Hub, ears: Ears) -> Result<JoinHandle<()>, NetError> {
+    let clockwork = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let run = move || clockwork.block_on(hub.run(ears));
+    Ok(std::thread::Builder::new().name("lfdns-sync".into()).spawn(run)?)
+}
+
+fn subscribe(
+    store: &Store,
+    commits: &Arc<Commits>,
+    verdicts: &mpsc::UnboundedSender<super::engine::Input>,
+    asks: &mpsc::Sender<Ask>,
+) {
+    let (commits, verdicts, asks) = (Arc::clone(commits), verdicts.clone(), asks.clone());
+    store.subscribe(Arc::new(move |commit| {
+        commits.hear(commit, &verdicts);
+        if commit.global {
+            // A full queue: the rules are read again at the next start.
+            let _ = asks.try_send(Ask::Rules);
+        }
+    }));
+}
+
+/// Everywhere means both families; a machine without IPv6 has only the other.
+fn bind(listen: SocketAddr, identity: &Identity) -> Result<Endpoint, NetError> {
+    let socket = match socket(listen) {
+        Err(_) if listen.ip() == Ipv6Addr::UNSPECIFIED => {
+            socket(SocketAddr::from(([0, 0, 0, 0], listen.port())))?
+        }
+        other => other?,
+    };
+    let runtime = Arc::new(TokioRuntime);
+    Ok(Endpoint::new(EndpointConfig::default(), Some(identity.server.clone()), socket, runtime)?)
+}
+
+fn socket(listen: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, Some(Protocol::UDP))?;
+    if listen.is_ipv6() {
+        socket.set_only_v6(listen.ip() != Ipv6Addr::UNSPECIFIED)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&listen.into())?;
+    Ok(socket.into())
+}
+
+/// The seed peers of the rules; those that are none were refused when the rules were made.
+fn seeds(rules: &Rules) -> Vec<PeerAddress> {
+    rules.seed_peers.iter().filter_map(|text| text.parse().ok()).collect()
 }

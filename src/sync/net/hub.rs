@@ -1,0 +1,392 @@
+//! The driver of the engine: one thread that hears facts, asks the engine, and acts without ever waiting for a peer.
+//! It may read the store, so it is no worker of the async runtime.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use quinn::Connection;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+
+use super::Duties;
+use super::dial::Dialler;
+use super::line::{Frame, Line, Met, Surroundings};
+use super::serve;
+use crate::record::{Millis, RecordId};
+use crate::store::{Commit, FIRST, Point, Ranges, Snapshot, Store, Tally};
+use crate::sync::PeerAddress;
+use crate::sync::engine::{Action, Engine, Input, View};
+use crate::sync::face::{Peer, PeersError, Progress, Traffic};
+use crate::sync::limits::COMMITS_QUEUE;
+use crate::sync::table::Offence;
+use crate::sync::wants::LinkId;
+use crate::sync::wire::{Hello, Message, put_record};
+
+/// The table of peers is written down no more often than this.
+const SAVE_PAUSE: Duration = Duration::from_secs(5);
+/// Facts taken in one go before the engine's clockwork is looked at again.
+const FACTS_AT_ONCE: usize = 256;
+
+/// A question for the driver, with where the answer goes.
+pub(super) enum Ask {
+    Progress(std::sync::mpsc::Sender<Progress>),
+    Peers(std::sync::mpsc::Sender<Vec<Peer>>),
+    Add(PeerAddress, std::sync::mpsc::Sender<Result<(), PeersError>>),
+    Remove(String, std::sync::mpsc::Sender<Result<(), PeersError>>),
+    /// A caller has proved itself; who it is and how it may be reached.
+    Met(Met, Option<PeerAddress>),
+    /// The rules may have changed.
+    Rules,
+}
+
+/// What the driver hears.
+pub(super) struct Ears {
+    pub(super) asks: mpsc::Receiver<Ask>,
+    pub(super) facts: mpsc::Receiver<Input>,
+    pub(super) verdicts: mpsc::UnboundedReceiver<Input>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// Commits on their way from the store's writer to the engine.
+#[derive(Default)]
+pub(super) struct Commits {
+    waiting: AtomicUsize,
+    unheard: AtomicBool,
+}
+
+impl Commits {
+    /// What the store's feed calls; never waits.
+    pub(super) fn hear(self: &Arc<Self>, commit: &Commit, to: &mpsc::UnboundedSender<Input>) {
+        if commit.added.is_empty() {
+            return;
+        }
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= COMMITS_QUEUE {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.unheard.store(true, Ordering::Relaxed);
+        } else {
+            // The engine may have gone.
+            let _ = to.send(Input::Committed(commit.added.clone()));
+        }
+    }
+}
+
+/// The driver.
+pub(super) struct Hub {
+    pub(super) engine: Engine,
+    pub(super) store: Store,
+    pub(super) ranges: Ranges,
+    pub(super) around: Surroundings,
+    pub(super) asks: mpsc::Sender<Ask>,
+    pub(super) dialler: Arc<Dialler>,
+    pub(super) commits: Arc<Commits>,
+    pub(super) duties: Duties,
+    pub(super) runtime: Handle,
+    pub(super) port: u16,
+    pub(super) lines: HashMap<LinkId, Line>,
+    pub(super) next_link: LinkId,
+    pub(super) save_due: Option<Instant>,
+    /// How this node presents itself now; handshakes read it.
+    pub(super) hello: watch::Sender<Hello>,
+    pub(super) begun: (Instant, Millis),
+}
+
+impl Hub {
+    /// Works until told to stop.
+    pub(super) async fn run(mut self, mut ears: Ears) {
+        loop {
+            self.attend(None);
+            let due = self.next_due();
+            tokio::select! {
+                biased;
+                _ = ears.stop.wait_for(|stop| *stop) => break,
+                Some(ask) = ears.asks.recv() => self.asked(ask),
+                Some(verdict) = ears.verdicts.recv() => self.hear(verdict),
+                Some(fact) = ears.facts.recv() => self.hear(fact),
+                () = tokio::time::sleep_until(due.into()) => {}
+            }
+            // Whatever else has come is taken before the clockwork turns again.
+            for _ in 0..FACTS_AT_ONCE {
+                match ears.verdicts.try_recv().or_else(|_| ears.facts.try_recv()) {
+                    Ok(fact) => self.hear(fact),
+                    Err(_) => break,
+                }
+            }
+        }
+        self.lines.values().for_each(|line| line.close("this node stops"));
+        (self.duties.save)(self.engine.table().save());
+    }
+
+    /// The steady clock in unix milliseconds.
+    fn now(&self) -> Millis {
+        let (instant, at) = self.begun;
+        at.plus(u64::try_from(instant.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn next_due(&self) -> Instant {
+        let (instant, at) = self.begun;
+        let far = Duration::from_secs(1);
+        let engine = self.engine.deadline().map(|due| instant + Duration::from_millis(due.0.saturating_sub(at.0)));
+        let far = Instant::now() + far;
+        [engine, self.save_due].into_iter().flatten().fold(far, Instant::min)
+    }
+
+    fn hear(&mut self, fact: Input) {
+        match &fact {
+            Input::Committed(_) => {
+                self.commits.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+            Input::Down(link, _) => drop(self.lines.remove(link)),
+            _ => {}
+        }
+        self.attend(Some(fact));
+    }
+
+    /// Lets the engine hear a fact, or look at the clock, and does what it says.
+    fn attend(&mut self, fact: Option<Input>) {
+        let now = self.now();
+        let view = StoreView::new(&self.store, &self.ranges);
+        match fact {
+            Some(fact) => self.engine.handle(now, fact, &view),
+            None => {
+                if self.commits.unheard.swap(false, Ordering::Relaxed) {
+                    self.engine.handle(now, Input::Unheard, &view);
+                }
+                self.engine.tick(now, &view);
+            }
+        }
+        drop(view);
+        while let Some(action) = self.engine.poll() {
+            self.act(action);
+        }
+        if self.save_due.is_some_and(|due| due <= Instant::now()) {
+            self.save_due = None;
+            (self.duties.save)(self.engine.table().save());
+        }
+    }
+
+    fn asked(&mut self, ask: Ask) {
+        // Whoever asked may have stopped waiting.
+        match ask {
+            Ask::Progress(to) => drop(to.send(self.engine.progress(self.now()))),
+            Ask::Peers(to) => drop(to.send(self.peers())),
+            Ask::Add(address, to) => {
+                let now = self.now();
+                let added = self.engine.table().add(address, crate::sync::face::Origin::Operator, now);
+                (self.duties.save)(self.engine.table().save());
+                drop(to.send(added));
+            }
+            Ask::Remove(who, to) => {
+                let removed = self.engine.remove(&who);
+                drop(to.send(removed));
+                (self.duties.save)(self.engine.table().save());
+            }
+            Ask::Met(met, dialled) => self.met(met, dialled),
+            Ask::Rules => {
+                let now = self.now();
+                self.engine.table().set_rules(&super::seeds(&self.store.rules()), now);
+            }
+        }
+    }
+
+    fn met(&mut self, met: Met, dialled: Option<PeerAddress>) {
+        let link = self.next_link;
+        self.next_link += 1;
+        let remote = super::line::plain(met.connection.remote_address());
+        let (key, hello) = (met.key, met.hello);
+        tracing::info!(peer = %key, %remote, link, "connected");
+        let _inside = self.runtime.enter();
+        self.lines.insert(link, Line::start(link, met, &self.around));
+        self.hear(Input::Up { link, key, remote, dialled, hello });
+    }
+
+    fn peers(&self) -> Vec<Peer> {
+        let costs = |link: LinkId, traffic: &mut Traffic| {
+            let Some(line) = self.lines.get(&link) else { return };
+            let stats = line.connection.stats();
+            traffic.rtt_us = u64::try_from(stats.path.rtt.as_micros()).unwrap_or(u64::MAX);
+            traffic.bytes_in = stats.udp_rx.bytes;
+            traffic.bytes_out = stats.udp_tx.bytes;
+            traffic.remote = super::line::plain(line.connection.remote_address());
+        };
+        self.engine.peers(&costs)
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Dial(address) => self.dial(address),
+            Action::Close(link, why) => {
+                if let Some(line) = self.lines.get(&link) {
+                    tracing::debug!(link, why, "closed");
+                    line.close(why);
+                }
+            }
+            Action::Say(link, message) => self.say(link, message),
+            Action::Push(links, id) => self.push(&links, &id),
+            Action::Fetch(link, ids) => self.fetch(link, ids),
+            Action::Compare(link, until) => self.compare(link, until),
+            Action::CatchUp(link, from) => self.catch_up(link, from),
+            Action::Synchronised => {
+                tracing::info!("this node agrees with its network");
+                (self.duties.synchronised)();
+                self.hello.send_modify(|hello| hello.synchronised = true);
+            }
+            Action::Save => {
+                self.save_due.get_or_insert(Instant::now() + SAVE_PAUSE);
+            }
+        }
+    }
+
+    fn dial(&mut self, address: PeerAddress) {
+        let (dialler, asks, facts) = (Arc::clone(&self.dialler), self.asks.clone(), self.around.facts.clone());
+        let hello = *self.hello.borrow();
+        let hello = Hello { clock: (self.around.answers.clock)(), port: self.port, ..hello };
+        self.runtime.spawn(async move {
+            match dialler.dial(&address, hello).await {
+                // The driver may have gone.
+                Ok(met) => drop(asks.send(Ask::Met(met, Some(address))).await),
+                Err(error) => {
+                    tracing::debug!(peer = %address, %error, "not reached");
+                    drop(facts.send(Input::NotReached(address)).await);
+                }
+            }
+        });
+    }
+
+    fn say(&mut self, link: LinkId, message: Message) {
+        let Some(line) = self.lines.get(&link) else { return };
+        let said = if matches!(message, Message::Announce(_)) {
+            let mut frame = Vec::new();
+            message.encode(&mut frame);
+            line.gossip(&Frame::from(frame))
+        } else {
+            line.say(message)
+        };
+        if !said {
+            self.dropped(link);
+        }
+    }
+
+    fn push(&mut self, links: &[LinkId], id: &RecordId) {
+        let read = self.store.snapshot().and_then(|snapshot| snapshot.sent(id));
+        let Ok(Some(sent)) = read else { return };
+        let mut frame = Vec::with_capacity(sent.bytes.len() + 8);
+        put_record(&mut frame, sent.whole, &sent.bytes);
+        let frame = Frame::from(frame);
+        for link in links {
+            if self.lines.get(link).is_some_and(|line| !line.gossip(&frame)) {
+                self.dropped(*link);
+            }
+        }
+    }
+
+    /// A peer's queue is full: it does without, and a comparison repairs it.
+    fn dropped(&mut self, link: LinkId) {
+        let now = self.now();
+        self.engine.handle(now, Input::Dropped(link), &Nothing);
+    }
+
+    fn fetch(&mut self, link: LinkId, ids: Vec<RecordId>) {
+        let Some((connection, intake)) = self.line(link) else { return };
+        let facts = self.around.facts.clone();
+        self.runtime.spawn(async move {
+            if let Err(super::framed::StreamError::Wire(_)) = serve::fetch(connection, intake, &ids).await {
+                drop(facts.send(Input::Wronged(link, Offence::Lied)).await);
+            }
+            drop(facts.send(Input::Fetched(link, ids)).await);
+        });
+    }
+
+    fn catch_up(&mut self, link: LinkId, from: Point) {
+        let Some((connection, intake)) = self.line(link) else { return };
+        let facts = self.around.facts.clone();
+        self.runtime.spawn(async move {
+            let came = serve::catch_up(connection, intake, from).await;
+            if let Err(super::framed::StreamError::Wire(_)) = came {
+                drop(facts.send(Input::Wronged(link, Offence::Lied)).await);
+            }
+            drop(facts.send(Input::Caught(link, came.unwrap_or(0))).await);
+        });
+    }
+
+    fn compare(&mut self, link: LinkId, until: Millis) {
+        let Some((connection, _)) = self.line(link) else { return };
+        let (facts, answers, handle) =
+            (self.around.facts.clone(), Arc::clone(&self.around.answers), self.runtime.clone());
+        let mut salt = [0; 16];
+        if getrandom::fill(&mut salt).is_err() {
+            return;
+        }
+        self.runtime.spawn_blocking(move || {
+            let (fact, fault) = serve::lead(&handle, &connection, link, &answers, (salt, until));
+            // The driver may have gone.
+            drop(handle.block_on(facts.send(fact)));
+            if let Some(offence) = fault {
+                drop(handle.block_on(facts.send(Input::Wronged(link, offence))));
+            }
+        });
+    }
+
+    fn line(&self, link: LinkId) -> Option<(Connection, super::intake::Intake)> {
+        self.lines.get(&link).map(|line| (line.connection.clone(), line.intake.clone()))
+    }
+}
+
+/// The store as the engine sees it; one snapshot for one fact, opened if needed.
+struct StoreView<'a> {
+    store: &'a Store,
+    ranges: &'a Ranges,
+    snapshot: OnceCell<Option<Snapshot>>,
+    clock: RefCell<Option<Millis>>,
+}
+
+impl<'a> StoreView<'a> {
+    fn new(store: &'a Store, ranges: &'a Ranges) -> StoreView<'a> {
+        StoreView { store, ranges, snapshot: OnceCell::new(), clock: RefCell::default() }
+    }
+
+    fn snapshot(&self) -> Option<&Snapshot> {
+        self.snapshot.get_or_init(|| self.store.snapshot().ok()).as_ref()
+    }
+}
+
+impl View for StoreView<'_> {
+    fn clock(&self) -> Millis {
+        *self.clock.borrow_mut().get_or_insert_with(|| self.store.now())
+    }
+
+    fn knows(&self, id: &RecordId) -> bool {
+        self.snapshot().is_some_and(|snapshot| snapshot.holds(id).unwrap_or(false))
+    }
+
+    fn tally(&self, until: Millis) -> Option<Tally> {
+        self.ranges.tally(&FIRST, &(until, RecordId([0; 32]))).ok()
+    }
+
+    fn newest(&self) -> Option<Point> {
+        self.snapshot()?.newest().ok().flatten()
+    }
+}
+
+/// For facts that ask nothing of the store.
+struct Nothing;
+
+impl View for Nothing {
+    fn clock(&self) -> Millis {
+        Millis(0)
+    }
+
+    fn knows(&self, _: &RecordId) -> bool {
+        false
+    }
+
+    fn tally(&self, _: Millis) -> Option<Tally> {
+        None
+    }
+
+    fn newest(&self) -> Option<Point> {
+        None
+    }
+}

@@ -1,0 +1,123 @@
+//! Records from a peer on their way into the store: ids for the engine, a bound on how many are under way for one
+//! peer, so that nobody keeps the others from the store's queue, and the store's judgement for the engine.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::sync::mpsc::{Sender, UnboundedSender};
+
+use super::framed::StreamError;
+use crate::record::Record;
+use crate::store::{QueueFull, Source, Store, Verdict};
+use crate::sync::bytes::WireError;
+use crate::sync::engine::{Input, Via};
+use crate::sync::limits::{INTAKE_RECORDS, PUSHED_A_SECOND, PUSHED_BYTES_A_SECOND};
+use crate::sync::wants::LinkId;
+
+/// How long to wait when the store's queue is full.
+const QUEUE_PAUSE: Duration = Duration::from_millis(2);
+
+/// Where one peer's records go.
+#[derive(Clone)]
+pub(super) struct Intake {
+    link: LinkId,
+    store: Store,
+    under_way: Arc<Semaphore>,
+    facts: Sender<Input>,
+    /// As many verdicts as there are records under way.
+    verdicts: UnboundedSender<Input>,
+}
+
+impl Intake {
+    pub(super) fn new(
+        link: LinkId,
+        store: Store,
+        facts: Sender<Input>,
+        verdicts: UnboundedSender<Input>,
+    ) -> Intake {
+        Intake { link, store, under_way: Arc::new(Semaphore::new(INTAKE_RECORDS)), facts, verdicts }
+    }
+
+    /// Hands records to the store, in this order, when there is room.
+    pub(super) async fn take(&self, records: Vec<Record>, via: Via) -> Result<(), StreamError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let count = records.len() as u32;
+        let room = Arc::clone(&self.under_way).acquire_many_owned(count).await;
+        let room = Arc::new(parking_lot::Mutex::new(Some(room.map_err(|_| StreamError::Ended)?)));
+        if via != Via::Stream {
+            let network = self.store.network();
+            let came = records.iter().map(|r| (r.id(&network), r.value.is_some())).collect();
+            let told = self.facts.send(Input::Came(self.link, came)).await;
+            told.map_err(|_| StreamError::Ended)?;
+        }
+        let source = if via == Via::Stream { Source::Sync } else { Source::Peer };
+        let mut records = records;
+        loop {
+            let (link, verdicts, room) = (self.link, self.verdicts.clone(), Arc::clone(&room));
+            let done = move |judged: Vec<Verdict>| {
+                drop(room.lock().take());
+                // The engine may have gone.
+                let _ = verdicts.send(Input::Judged(link, via, judged));
+            };
+            match self.store.submit(records, source, Box::new(done)) {
+                Ok(()) => return Ok(()),
+                Err(QueueFull(back)) => records = back,
+            }
+            tokio::time::sleep(QUEUE_PAUSE).await;
+        }
+    }
+
+    /// Waits until everything handed in is judged.
+    pub(super) async fn settle(&self) {
+        // Closed only with the connection.
+        let _ = self.under_way.acquire_many(INTAKE_RECORDS as u32).await;
+    }
+}
+
+/// Reads a record's bytes.
+pub(super) fn decode(whole: bool, bytes: &[u8]) -> Result<Record, WireError> {
+    let record = if whole { Record::decode(bytes) } else { Record::decode_body(bytes) };
+    record.map_err(|_| WireError::Field("record"))
+}
+
+/// Lets through so many records and bytes a second; whoever brings more waits. A second's worth may come at once.
+pub(super) struct Throttle {
+    records: f64,
+    bytes: f64,
+    filled: Instant,
+}
+
+impl Throttle {
+    pub(super) fn new(now: Instant) -> Throttle {
+        Throttle { records: PUSHED_A_SECOND, bytes: PUSHED_BYTES_A_SECOND, filled: now }
+    }
+
+    /// Takes room for these; returns how long to wait before going on.
+    pub(super) fn pass(&mut self, now: Instant, records: usize, bytes: usize) -> Duration {
+        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.filled = now;
+        let refill = |left: f64, rate: f64, used: usize| (left + passed * rate).min(rate) - used as f64;
+        self.records = refill(self.records, PUSHED_A_SECOND, records);
+        self.bytes = refill(self.bytes, PUSHED_BYTES_A_SECOND, bytes);
+        let wait = (-self.records / PUSHED_A_SECOND).max(-self.bytes / PUSHED_BYTES_A_SECOND);
+        Duration::try_from_secs_f64(wait.max(0.0)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_brings_more_than_a_second_s_worth_waits_for_the_excess() {
+        let begin = Instant::now();
+        let mut throttle = Throttle::new(begin);
+        assert_eq!(throttle.pass(begin, PUSHED_A_SECOND as usize, 0), Duration::ZERO);
+        let wait = throttle.pass(begin, PUSHED_A_SECOND as usize / 2, 0);
+        assert_eq!(wait, Duration::from_millis(500));
+        assert_eq!(throttle.pass(begin + Duration::from_secs(2), 1, 1), Duration::ZERO);
+    }
+}

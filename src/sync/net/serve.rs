@@ -1,0 +1,314 @@
+//! Streams with a question: comparing, fetching by id, streaming from a cursor; how they are asked and how they are
+//! answered. Each that reads the store has a blocking thread of its own, of a bounded number.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use quinn::Connection;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, mpsc};
+
+use super::framed::{Reading, StreamError, Writing};
+use super::intake::{Intake, decode};
+use crate::record::{Millis, Record, RecordId};
+use crate::store::{Clock, Point, Ranges, Sent, Store};
+use crate::sync::engine::{Input, Via};
+use crate::sync::limits::{
+    ANSWERS_MAX, COMPARE_RATE, COMPARE_WINDOW, INTAKE_BATCH, INTAKE_BATCH_BYTES, READ_PATIENCE, WRITE_BYTES,
+};
+use crate::sync::reconcile::{Found, ReconcileError, Scope, Side};
+use crate::sync::table::Offence;
+use crate::sync::wants::LinkId;
+use crate::sync::wire::{FRAME_MAX, Message, TURN_FRAME_MAX};
+
+/// What questions are answered from.
+pub(super) struct Answers {
+    pub(super) store: Store,
+    pub(super) ranges: Ranges,
+    pub(super) clock: Clock,
+    room: Arc<Semaphore>,
+}
+
+impl Answers {
+    pub(super) fn new(store: Store, ranges: Ranges, clock: Clock) -> Answers {
+        Answers { store, ranges, clock, room: Arc::new(Semaphore::new(ANSWERS_MAX)) }
+    }
+}
+
+/// Comparisons a peer has asked for lately.
+pub(super) struct Rate {
+    count: u32,
+    since: Instant,
+}
+
+impl Rate {
+    pub(super) fn new(now: Instant) -> Rate {
+        Rate { count: 0, since: now }
+    }
+
+    fn pass(&mut self, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) > COMPARE_WINDOW {
+            *self = Rate::new(now);
+        }
+        self.count += 1;
+        self.count <= COMPARE_RATE
+    }
+}
+
+/// A stream that a peer opened.
+pub(super) struct Request {
+    pub(super) link: LinkId,
+    pub(super) writing: Writing,
+    pub(super) reading: Reading,
+    pub(super) answers: Arc<Answers>,
+    pub(super) facts: mpsc::Sender<Input>,
+    pub(super) compares: Arc<parking_lot::Mutex<Rate>>,
+}
+
+impl Request {
+    /// Hears what is asked and answers it. An error is the peer's fault.
+    pub(super) async fn answer(mut self, patience: Duration) -> Result<(), Offence> {
+        let question = match self.reading.next(Some(patience)).await {
+            Ok(question) => question,
+            Err(error) => return fault(&error),
+        };
+        self.writing.low_priority();
+        let Ok(place) = Arc::clone(&self.answers.room).acquire_owned().await else { return Ok(()) };
+        let handle = Handle::current();
+        let answered = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            match question {
+                Message::Compare { salt, until } => self.compare(&handle, salt, until),
+                Message::Want(ids) => self.give(&handle, &ids),
+                Message::Since(from) => self.stream(&handle, from),
+                _ => Err(Offence::Lied),
+            }
+        });
+        // A panic has been reported by itself; the peer is not to blame for it.
+        answered.await.unwrap_or(Ok(()))
+    }
+
+    fn compare(mut self, handle: &Handle, salt: [u8; 16], until: Millis) -> Result<(), Offence> {
+        if !self.compares.lock().pass(Instant::now()) {
+            return Err(Offence::Flooded);
+        }
+        self.reading.allow(TURN_FRAME_MAX);
+        let ranges = self.answers.ranges.clone();
+        let mut side = Side::new(&ranges, Scope { salt, until: (until, RecordId([0; 32])) });
+        let ended = handle.block_on(turns(&mut side, &mut self.writing, &mut self.reading));
+        self.writing.finish();
+        let found = match ended {
+            Ok(()) => side.finish(),
+            Err(error) => return error.fault(),
+        };
+        // The engine may have gone.
+        let _ = handle.block_on(self.facts.send(Input::Compared(self.link, false, Some(found))));
+        Ok(())
+    }
+
+    fn give(mut self, handle: &Handle, ids: &[RecordId]) -> Result<(), Offence> {
+        let mut given = 0;
+        for some in ids.chunks(64) {
+            let Ok(snapshot) = self.answers.store.snapshot() else { break };
+            let records: Vec<Sent> = some.iter().filter_map(|id| snapshot.sent(id).ok().flatten()).collect();
+            drop(snapshot);
+            for sent in &records {
+                if handle.block_on(self.writing.put_record(sent.whole, &sent.bytes)).is_err() {
+                    return Ok(());
+                }
+                given += 1;
+            }
+        }
+        self.done(handle, given);
+        Ok(())
+    }
+
+    /// In (time, id) order: nothing in it is an orphan to whoever has everything before the cursor.
+    fn stream(mut self, handle: &Handle, from: Point) -> Result<(), Offence> {
+        let until = ((self.answers.clock)().plus(1), RecordId([0; 32]));
+        let (mut from, mut given) = (from, 0);
+        loop {
+            // A fresh view for each piece: an old one would keep the log from being cut.
+            let read = self.answers.store.snapshot();
+            let Ok(some) = read.and_then(|snapshot| snapshot.sent_from(&from, &until, WRITE_BYTES)) else { break };
+            let Some(last) = some.last() else { break };
+            from = after(last.point);
+            for sent in &some {
+                if handle.block_on(self.writing.put_record(sent.whole, &sent.bytes)).is_err() {
+                    return Ok(());
+                }
+            }
+            given += some.len() as u64;
+        }
+        self.done(handle, given);
+        Ok(())
+    }
+
+    fn done(mut self, handle: &Handle, given: u64) {
+        // Whoever has stopped listening has stopped caring.
+        let _ = handle.block_on(self.writing.say(&Message::Done));
+        self.writing.finish();
+        let _ = handle.block_on(self.facts.send(Input::Gave(self.link, given)));
+    }
+}
+
+/// The point right behind another.
+fn after((time, id): Point) -> Point {
+    let mut id = id.0;
+    for byte in id.iter_mut().rev() {
+        let (next, wrapped) = byte.overflowing_add(1);
+        *byte = next;
+        if !wrapped {
+            return (time, RecordId(id));
+        }
+    }
+    (time.plus(1), RecordId(id))
+}
+
+fn fault(error: &StreamError) -> Result<(), Offence> {
+    match error {
+        StreamError::Wire(_) => Err(Offence::Lied),
+        StreamError::Ended | StreamError::Slow => Ok(()),
+    }
+}
+
+/// A comparison that ended badly.
+#[derive(Debug, thiserror::Error)]
+enum CompareError {
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+}
+
+impl CompareError {
+    fn fault(&self) -> Result<(), Offence> {
+        match self {
+            CompareError::Stream(error) => fault(error),
+            CompareError::Reconcile(ReconcileError::Store(error)) => {
+                tracing::warn!(%error, "a comparison could not be answered");
+                Ok(())
+            }
+            CompareError::Reconcile(_) => Err(Offence::Lied),
+        }
+    }
+}
+
+/// Takes turns until nothing is left to say.
+async fn turns(
+    side: &mut Side<'_, Ranges>,
+    writing: &mut Writing,
+    reading: &mut Reading,
+) -> Result<(), CompareError> {
+    loop {
+        let Message::Turn(turn) = reading.next(Some(READ_PATIENCE)).await? else {
+            return Err(StreamError::Wire(crate::sync::bytes::WireError::Field("turn")).into());
+        };
+        match side.answer(&turn)? {
+            Some(reply) => {
+                let last = reply.is_empty();
+                writing.say(&Message::Turn(reply)).await?;
+                if last {
+                    return Ok(());
+                }
+            }
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Leads a comparison and tells the engine what it found.
+pub(super) fn lead(
+    handle: &Handle,
+    connection: &Connection,
+    link: LinkId,
+    answers: &Answers,
+    (salt, until): ([u8; 16], Millis),
+) -> (Input, Option<Offence>) {
+    let ranges = answers.ranges.clone();
+    let mut side = Side::new(&ranges, Scope { salt, until: (until, RecordId([0; 32])) });
+    let ran: Result<(), CompareError> = handle.block_on(async {
+        let (send, receive) = connection.open_bi().await.map_err(|_| StreamError::Ended)?;
+        let (mut writing, mut reading) = (Writing::new(send), Reading::new(receive, TURN_FRAME_MAX));
+        let first = side.open()?;
+        writing.say(&Message::Compare { salt, until }).await?;
+        writing.say(&Message::Turn(first)).await?;
+        turns(&mut side, &mut writing, &mut reading).await?;
+        writing.finish();
+        Ok(())
+    });
+    match ran {
+        Ok(()) => (Input::Compared(link, true, Some(side.finish())), None),
+        Err(error) => {
+            tracing::debug!(link, %error, "a comparison failed");
+            (Input::Compared(link, true, None::<Found>), error.fault().err())
+        }
+    }
+}
+
+/// Fetches records by id.
+pub(super) async fn fetch(connection: Connection, intake: Intake, ids: &[RecordId]) -> Result<(), StreamError> {
+    receive(connection, intake, Message::Want(ids.to_vec()), Via::Fetch, ids.len() as u64).await.map(drop)
+}
+
+/// Streams everything from a cursor; returns how many records came.
+pub(super) async fn catch_up(connection: Connection, intake: Intake, from: Point) -> Result<u64, StreamError> {
+    receive(connection, intake, Message::Since(from), Via::Stream, u64::MAX).await
+}
+
+async fn receive(
+    connection: Connection,
+    intake: Intake,
+    question: Message,
+    via: Via,
+    count_max: u64,
+) -> Result<u64, StreamError> {
+    let (send, receive) = connection.open_bi().await.map_err(|_| StreamError::Ended)?;
+    let (mut writing, mut reading) = (Writing::new(send), Reading::new(receive, FRAME_MAX));
+    writing.say(&question).await?;
+    writing.finish();
+    let (mut records, mut size, mut count, mut done) = (Vec::<Record>::new(), 0, 0, false);
+    while !done {
+        match reading.ready()? {
+            Some(Message::Record { whole, bytes }) => {
+                count += 1;
+                size += bytes.len();
+                records.push(decode(whole, &bytes)?);
+            }
+            Some(Message::Done) => done = true,
+            Some(_) => return Err(crate::sync::bytes::WireError::Field("answer").into()),
+            None => {
+                // What is here is handed in before more is awaited, unless a full batch is near.
+                if records.len() >= INTAKE_BATCH / 2 || via == Via::Fetch {
+                    intake.take(std::mem::take(&mut records), via).await?;
+                }
+                reading.more(Some(READ_PATIENCE)).await?;
+            }
+        }
+        if count > count_max {
+            return Err(crate::sync::bytes::WireError::TooMany("records", usize::MAX).into());
+        }
+        if records.len() >= INTAKE_BATCH || size >= INTAKE_BATCH_BYTES {
+            size = 0;
+            intake.take(std::mem::take(&mut records), via).await?;
+        }
+    }
+    intake.take(records, via).await?;
+    if via == Via::Stream {
+        intake.settle().await;
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_point_behind_the_last_id_of_a_time_is_the_next_time() {
+        let (time, id) = after((Millis(4), RecordId([0xFF; 32])));
+        assert_eq!((time, id), (Millis(5), RecordId([0; 32])));
+        let (time, id) = after((Millis(4), RecordId([0; 32])));
+        assert_eq!((time, id.0[31]), (Millis(4), 1));
+    }
+}
