@@ -97,6 +97,7 @@ impl Bed {
             clock,
             explain: Arc::new(Oracle),
             facts: Arc::new(facts),
+            peers: Arc::new(crate::sync::face::Alone),
             token: token.clone(),
         };
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..config };
