@@ -9,6 +9,8 @@ mod export;
 mod fail;
 mod get;
 mod import;
+mod invite;
+mod join;
 mod link;
 mod man;
 mod name;
