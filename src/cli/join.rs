@@ -6,14 +6,14 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
 
 use super::fail::{Done, usage};
 use super::progress::bar;
 use super::{Cx, link};
 use crate::api::json::Invitation;
-use crate::api::{INVITATION_MAX, Invited, Remote, Token};
+use crate::api::{INVITATION_MAX, Invited, LfError, Remote, Token};
 use crate::node::first::{default_owner, make_home};
 use crate::node::peers;
 use crate::record::{NetworkId, Rules};
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
     if Store::exists(&cx.home)? {
         bail!("{} holds a network already; choose another --home", cx.home.display());
     }
-    let (origin, told) = open(args).with_context(|| args.from.clone())?;
+    let (origin, told) = open(args)?;
     let mut known = args.peer.clone();
     known.extend(told.into_iter().filter(|peer| !args.peer.contains(peer)));
 
@@ -124,11 +124,15 @@ fn fill(origin: Origin, cx: &Cx) -> anyhow::Result<(Store, Progress)> {
 /// What is there, and which peers it names.
 fn open(args: &Args) -> anyhow::Result<(Origin, Vec<PeerAddress>)> {
     if args.from.contains("://") {
-        return from_node(args);
+        return from_node(args).map_err(wants_token);
     }
     if args.token.is_some() {
         return Err(usage("--token is for a node's URL"));
     }
+    from_file(args).with_context(|| args.from.clone())
+}
+
+fn from_file(args: &Args) -> anyhow::Result<(Origin, Vec<PeerAddress>)> {
     let mut input: Box<dyn BufRead> = if args.from == "-" {
         Box::new(io::stdin().lock())
     } else {
@@ -168,6 +172,16 @@ fn from_node(args: &Args) -> anyhow::Result<(Origin, Vec<PeerAddress>)> {
     let invited = node.invitation()?.read()?;
     let dump = checked(node.dump()?, invited.network)?;
     Ok((Origin::Export(dump), invited.peers))
+}
+
+/// The advice of other commands, to use the node's own home, does not help who has none yet.
+fn wants_token(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(LfError::Refused(refused)) if refused.status == 401 => {
+            anyhow!("{refused}; --token FILE names a copy of that node's HOME/api.token")
+        }
+        _ => error,
+    }
 }
 
 fn read_token(file: &Path) -> anyhow::Result<Token> {
