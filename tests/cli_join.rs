@@ -117,7 +117,7 @@ fn an_invitation_names_the_peers_of_the_rules_and_the_configuration() {
 fn what_cannot_be_joined_leaves_the_home_empty_and_says_why() {
     let (one, two) = (founded(), Home::new());
     let empty = |home: &Home| {
-        for file in ["peers.json", "joining", "records.db"] {
+        for file in ["peers.json", "joining", "store.db"] {
             assert!(!home.path().join(file).exists(), "{file}");
         }
     };

@@ -88,11 +88,13 @@ fn report(rules: &Rules, records: Progress, known: &[PeerAddress], cx: &Cx) -> a
         || json!({"name": rules.name, "records": done - refused, "refused": refused, "peers": named}),
         || {
             let peers = if named.len() == 1 { "1 peer".to_owned() } else { format!("{} peers", named.len()) };
-            let mut text = format!("joined '{}': {} records, {peers}", rules.name, done - refused);
-            if refused > 0 {
-                text.push_str(&format!("; {refused} records were refused"));
-            }
-            format!("{text}\nstart it with: lfdns --home {} node", cx.home.display())
+            let bad = if refused > 0 { format!("; {refused} were refused") } else { String::new() };
+            format!(
+                "joined '{}': {} records, {peers}{bad}\nstart it with: lfdns --home {} node",
+                rules.name,
+                done - refused,
+                cx.home.display()
+            )
         },
     )?;
     Ok(())

@@ -64,15 +64,15 @@ fn peers(status: &Status) -> String {
         Some(lag) => format!("in agreement {} ago", age(lag)),
         None => "not compared since the start".to_owned(),
     };
-    let mut text = format!("{} connected, {state}", status.peer_count);
+    let mut parts = vec![format!("{} connected", status.peer_count), state];
     if status.missing > 0 {
-        text.push_str(&format!(", {} records missing", status.missing));
+        parts.push(format!("{} records missing", status.missing));
     }
     if status.peer_count > 0 {
         let (inward, outward) = (status.records_in_per_second, status.records_out_per_second);
-        text.push_str(&format!(", {inward:.1} records/s in, {outward:.1} out"));
+        parts.push(format!("{inward:.1} records/s in, {outward:.1} out"));
     }
-    text
+    parts.join(", ")
 }
 
 /// A size for people.
