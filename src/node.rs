@@ -4,7 +4,9 @@
 mod explain;
 pub mod first;
 pub mod home;
+mod localzones;
 pub mod owners;
+pub mod peers;
 pub mod publish;
 pub mod zones;
 
@@ -31,6 +33,7 @@ use crate::dns::server::{BindError, DnsServer};
 use crate::metrics::Metrics;
 use crate::record::{Millis, Rules, ZoneRule};
 use crate::store::{Clock, Row, Store, StoreError};
+use crate::sync::face::Alone;
 use crate::sync::net::{Listener, NetError};
 
 /// How often records that came too early are looked at again.
@@ -113,7 +116,7 @@ pub struct Node {
     resolver: Arc<Resolver>,
     dns: DnsServer,
     peers: Arc<Listener>,
-    config: ArcSwap<Config>,
+    config: Arc<ArcSwap<Config>>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -135,6 +138,7 @@ impl Node {
     pub async fn start(options: Options) -> Result<Node, NodeError> {
         let Options { home, config } = options;
         let store = open_or_found(&home, &config)?;
+        let amended = localzones::amendments(&store);
         let local = local_zones(&home, &config, &store.rules())?;
         let founded = store.snapshot()?.record(Row(1))?.header.time;
         let resolver = Resolver::new(store.clone(), local, Settings::default(), founded);
@@ -162,12 +166,19 @@ impl Node {
 
         let stop = watch::Sender::new(false);
         let peers = Arc::new(peers);
+        let config = Arc::new(ArcSwap::from_pointee(config));
         let tasks = vec![
+            tokio::spawn(localzones::follow(
+                amended,
+                home.clone(),
+                Arc::clone(&config),
+                Arc::clone(&resolver),
+                stop.subscribe(),
+            )),
             tokio::spawn(serve_http(server, stop.subscribe())),
             tokio::spawn(refuse_peers(Arc::clone(&peers))),
             tokio::spawn(tick(store.clone(), stop.subscribe())),
         ];
-        let config = ArcSwap::from_pointee(config);
         let node = Node { home, running, resolver, dns, peers, config, stop, tasks };
         node.publish_first_zones(&store).await?;
         note(&facts, |facts| facts.waiting_for.clear());
@@ -268,6 +279,7 @@ fn parts(
         clock: clock(),
         explain: Arc::new(explain::Explainer::new(Arc::clone(resolver))),
         facts: Arc::new(move || Facts::clone(&facts.load())),
+        peers: Arc::new(Alone),
         token: Token::load_or_make(home)?,
     })
 }

@@ -10,6 +10,7 @@ use super::server::Facts;
 use super::{LfError, Refused, reads, writes};
 use crate::record::{Link, Millis, OwnerKey, PathKey, Record, RecordId};
 use crate::store::{self, Clock, Source, Store};
+use crate::sync::face::{Alone, Peers};
 
 /// A store in this process.
 #[derive(Clone)]
@@ -48,7 +49,7 @@ impl Local {
 
 impl Lf for Local {
     fn status(&self) -> Result<Status, LfError> {
-        let mut status = reads::status(&self.store, (self.clock)(), 0, &Facts::default())?;
+        let mut status = reads::status(&self.store, (self.clock)(), 0, &Facts::default(), &Alone.progress())?;
         status.network = Some(self.store.network().reveal());
         Ok(status)
     }

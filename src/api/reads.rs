@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use smallvec::SmallVec;
 
 use super::json::{
-    Blob, Genesis, HashText, Query, QueryRange, QueryResult, QueryResults, RecordJson, Status,
+    Blob, CatchingUp, Genesis, HashText, Query, QueryRange, QueryResult, QueryResults, RecordJson, Status,
 };
 use super::{Facts, Refused};
 use crate::record::{
@@ -16,6 +16,7 @@ use crate::record::{
     ValueError,
 };
 use crate::store::{self, Contender, Snapshot, Store};
+use crate::sync::face::Progress;
 
 /// Owners a query may name.
 const QUERY_OWNERS_MAX: usize = 64;
@@ -295,7 +296,13 @@ pub(crate) fn newest(
 }
 
 /// The node's status, all but its network id.
-pub(crate) fn status(store: &Store, now: Millis, uptime: u64, facts: &Facts) -> Result<Status, Refused> {
+pub(crate) fn status(
+    store: &Store,
+    now: Millis,
+    uptime: u64,
+    facts: &Facts,
+    peers: &Progress,
+) -> Result<Status, Refused> {
     let stats = store.stats()?;
     let rules = store.rules();
     let addresses = |all: &[SocketAddr]| all.iter().map(ToString::to_string).collect();
@@ -310,8 +317,8 @@ pub(crate) fn status(store: &Store, now: Millis, uptime: u64, facts: &Facts) -> 
         clock_millis: now.0,
         db_record_count: stats.records,
         db_size: stats.bytes,
-        db_fully_synchronized: stats.orphans == 0,
-        peer_count: 0,
+        db_fully_synchronized: stats.orphans == 0 && peers.synchronised,
+        peer_count: peers.connected,
         genesis_parameters: Genesis {
             name: rules.name.clone(),
             contact: rules.contact.clone(),
@@ -325,6 +332,13 @@ pub(crate) fn status(store: &Store, now: Millis, uptime: u64, facts: &Facts) -> 
         network: None,
         orphans: stats.orphans as u64,
         deferred: stats.deferred as u64,
+        key: peers.key.map(|key| key.to_string()),
+        synchronised: peers.synchronised,
+        missing: peers.missing,
+        lag_millis: peers.lag_ms,
+        catching_up: peers.catching_up.map(|(done, total)| CatchingUp { done, total }),
+        records_in_per_second: peers.tenth_records_in as f64 / 10.0,
+        records_out_per_second: peers.tenth_records_out as f64 / 10.0,
         disk_free: stats.free.unwrap_or_default(),
         disk_min_free: facts.disk_min_free,
         ready: facts.waiting_for.is_empty(),

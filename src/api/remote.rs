@@ -15,8 +15,8 @@ use super::explain::Sink;
 use super::frames::{self, RECORDS_TYPE};
 use super::handlers::{LINK_SETS_MAX, SLOTS_MAX};
 use super::json::{
-    Blob, ErrorBody, LinkJson, NewestRequest, NewestTimes, OwnerText, PostReport, Query, QueryResults,
-    Status, ZoneLine,
+    Blob, ErrorBody, Invitation, LinkJson, NewestRequest, NewestTimes, OwnerText, PeerJson, PeersChange,
+    PostReport, Query, QueryResults, Status, ZoneLine,
 };
 use super::lf::{Lf, Network};
 use super::{LfError, Refused, Token};
@@ -125,6 +125,27 @@ impl Remote {
     fn tell<T: DeserializeOwned>(&self, path: &str, what: &impl Serialize) -> Result<T, LfError> {
         let body = serde_json::to_vec(what).expect("requests have string keys");
         self.json(&Ask { path, params: &[], body: Some((JSON, &body)) })
+    }
+
+    /// The peers of the node.
+    pub fn peers(&self) -> Result<Vec<PeerJson>, LfError> {
+        self.get("/peers", &[])
+    }
+
+    /// Adds a peer to the node's, or removes one; returns those it has now.
+    pub fn change_peers(&self, change: &PeersChange) -> Result<Vec<PeerJson>, LfError> {
+        self.tell("/peers", change)
+    }
+
+    /// What the node hands to one that wants to join its network.
+    pub fn invitation(&self) -> Result<Invitation, LfError> {
+        self.get("/invitation", &[])
+    }
+
+    /// All of the node's records, as an export that is read while it arrives.
+    pub fn dump(&self) -> Result<Box<dyn Read>, LfError> {
+        let (_, response) = self.ask(&Ask { path: "/dumprecords", params: &[], body: None })?;
+        Ok(Box::new(response.into_body().into_with_config().limit(u64::MAX).reader()))
     }
 
     fn nonsense(&self, what: impl Into<String>) -> LfError {

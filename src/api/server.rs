@@ -20,6 +20,7 @@ use super::access::{Access, Ends};
 use super::handlers::{self, Shared};
 use super::{Config, Explain, Token};
 use crate::store::{Clock, Store};
+use crate::sync::face::Peers;
 
 /// Connections at one time; one more waits to be accepted.
 const CONNECTIONS_MAX: usize = 256;
@@ -33,6 +34,8 @@ const STORE_CALLS_MAX: usize = 8;
 const BULK_POSTS_MAX: usize = 4;
 /// Zones being listed at one time.
 const LISTINGS_MAX: usize = 4;
+/// Dumps being sent at one time.
+const DUMPS_MAX: usize = 2;
 /// How long requests may take to end when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
 /// Pause after the system refused to accept, such as when file descriptors ran out.
@@ -49,6 +52,8 @@ pub struct Parts {
     pub explain: Arc<dyn Explain>,
     /// What else the node knows of itself; asked for each `/status` and `/readyz`.
     pub facts: Arc<dyn Fn() -> Facts + Send + Sync>,
+    /// Replication.
+    pub peers: Arc<dyn Peers>,
     /// Who may write.
     pub token: Token,
 }
@@ -109,6 +114,7 @@ impl Server {
             store_calls: Arc::new(Semaphore::new(STORE_CALLS_MAX)),
             bulk_posts: Semaphore::new(BULK_POSTS_MAX),
             listings: Semaphore::new(LISTINGS_MAX),
+            dumps: Semaphore::new(DUMPS_MAX),
         });
         Ok(Server { listener, local, router: handlers::router(shared) })
     }

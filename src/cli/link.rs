@@ -1,5 +1,7 @@
 //! How a command reaches a node: by URL, or through the home; and what to say if none is there.
 
+use std::path::Path;
+
 use super::Cx;
 use super::fail::Unreachable;
 use crate::api::{Lf, LfError, Local, Remote, Token};
@@ -30,6 +32,12 @@ pub(crate) fn connect(cx: &Cx) -> anyhow::Result<Remote> {
     // The home's secret is for nodes on this machine; elsewhere it would only be read along the way.
     let token = if urls.iter().all(|url| is_local(url)) { Token::load(&cx.home)? } else { None };
     Ok(Remote::new(&urls, token)?)
+}
+
+/// The node that runs on a home, if it left word; it may have ended since.
+pub(crate) fn running(home: &Path) -> Option<Remote> {
+    let url = format!("http://{}", Running::read(home)?.http);
+    Remote::new(&[url], Token::load(home).ok()?).ok()
 }
 
 /// Whether a URL leads to this machine.

@@ -9,6 +9,8 @@ mod export;
 mod fail;
 mod get;
 mod import;
+mod invite;
+mod join;
 mod link;
 mod man;
 mod name;
@@ -16,6 +18,7 @@ mod network;
 mod node;
 mod out;
 mod owner;
+mod peer;
 mod progress;
 mod prompt;
 mod selector;
@@ -94,6 +97,8 @@ enum Command {
     Owner(owner::Command),
     #[command(subcommand)]
     Network(network::Command),
+    #[command(subcommand)]
+    Peer(peer::Command),
     Status(status::Args),
     Check(check::Args),
     Export(export::Args),
@@ -158,6 +163,7 @@ fn run(cli: Cli, out: Out) -> anyhow::Result<Done> {
         Command::Zone(command) => zone::run(command, &cx),
         Command::Owner(command) => owner::run(command, &cx),
         Command::Network(command) => network::run(command, &cx),
+        Command::Peer(command) => peer::run(command, &cx),
         Command::Status(args) => status::run(&args, &cx),
         Command::Check(args) => check::run(&args, &cx),
         Command::Export(args) => export::run(&args, &cx),

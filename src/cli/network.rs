@@ -6,17 +6,20 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 
 use super::fail::{Done, usage};
-use super::{Cx, link};
+use super::{Cx, invite, join, link};
+use crate::api::json::Invitation;
 use crate::node::{first, zones};
 use crate::record::{Limits, Owner, OwnerKey, Rules};
 use crate::store::Store;
+use crate::sync::PeerAddress;
 
 /// The network: its rules, and who may change them.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Found a network in an empty home.
     New(New),
-    /// Show the network and its rules.
+    Join(join::Args),
+    /// Show the network and its rules, and an invitation for whoever shall join.
     Show,
     /// Change the rules that may change, if you founded the network.
     Amend(Amend),
@@ -67,6 +70,7 @@ pub(crate) struct Amend {
 pub(crate) fn run(command: Command, cx: &Cx) -> anyhow::Result<Done> {
     match command {
         Command::New(args) => new(&args, cx),
+        Command::Join(args) => join::run(&args, cx),
         Command::Show => show(cx),
         Command::Amend(args) => amend(&args, cx),
     }
@@ -91,20 +95,28 @@ fn new(args: &New, cx: &Cx) -> anyhow::Result<Done> {
     let dir = args.zones.as_deref().and_then(|dir| zones::directory(dir, &cx.home));
     let genesis = first::found_network(&cx.home, rules, dir.as_deref(), link::now())?;
     let store = Store::create(&cx.home, &genesis, &config.store, link::clock())?;
-    print(&store, cx)?;
+    print(&store, None, cx)?;
     Ok(Done::Well)
 }
 
 fn show(cx: &Cx) -> anyhow::Result<Done> {
-    print(&cx.read_store()?, cx)?;
+    let store = cx.read_store()?;
+    let invitation = invite::invitation(&store, cx)?;
+    print(&store, Some(&invitation), cx)?;
     Ok(Done::Well)
 }
 
-fn print(store: &Store, cx: &Cx) -> anyhow::Result<()> {
+fn print(store: &Store, invitation: Option<&Invitation>, cx: &Cx) -> anyhow::Result<()> {
     let (rules, network, founder) = (store.rules(), store.network(), store.founder());
     let name = cx.owners().name_of(&founder)?;
-    let json =
-        || json!({"network": network.reveal(), "founder": founder.to_string(), "rules": value_of(&rules)});
+    let json = || {
+        let mut shown =
+            json!({"network": network.reveal(), "founder": founder.to_string(), "rules": value_of(&rules)});
+        if let Some(invitation) = invitation {
+            shown["invitation"] = json!(invitation);
+        }
+        shown
+    };
     let text = || {
         let mut rows = vec![
             vec![
@@ -125,7 +137,11 @@ fn print(store: &Store, cx: &Cx) -> anyhow::Result<()> {
                 brief(&serde_json::to_value(&zone.authority).unwrap_or_default()),
             ]);
         }
-        super::out::table(&rows)
+        let table = super::out::table(&rows);
+        match invitation {
+            Some(invitation) => format!("{table}\n{}", invite::text(invitation, cx)),
+            None => table,
+        }
     };
     cx.out.result(json, text)?;
     Ok(())
@@ -153,6 +169,9 @@ fn amend(args: &Amend, cx: &Cx) -> anyhow::Result<Done> {
     let wanted = read(&args.file)?;
     let after = merged(&before, wanted).with_context(|| args.file.display().to_string())?;
     before.check_amendment(&after)?;
+    for peer in after.seed_peers.iter().filter(|peer| !before.seed_peers.contains(peer)) {
+        peer.parse::<PeerAddress>().context("seed_peers")?;
+    }
     let changes = difference(&value_of(&before), &value_of(&after));
     if changes.is_empty() {
         cx.out.result(|| json!({"changes": {}, "posted": false}), || "the rules are so already".into())?;

@@ -13,6 +13,7 @@ use super::fail::Done;
 use crate::config::Config;
 use crate::node::home::config_file;
 use crate::node::{Node, Options};
+use crate::sync::PeerAddress;
 
 /// What is logged unless LFDNS_LOG says otherwise.
 const LOG: &str = "lfdns=info,warn";
@@ -37,9 +38,12 @@ pub(crate) struct Args {
     /// Where to serve HTTP.
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
-    /// Where to await peers (none are let in by this version).
+    /// Where to await peers.
     #[arg(long, value_name = "ADDR")]
     quic: Option<SocketAddr>,
+    /// A peer to replicate with, HOST:PORT or HOST:PORT#KEY; may be given several times.
+    #[arg(long, value_name = "PEER")]
+    peer: Vec<PeerAddress>,
     /// The directory of zone files NAME.toml.
     #[arg(long, value_name = "DIR")]
     zones: Option<PathBuf>,
@@ -123,6 +127,7 @@ fn config(args: &Args, home: &Path) -> anyhow::Result<Config> {
     if let Some(quic) = args.quic {
         config.sync.listen = quic;
     }
+    config.sync.peers.extend(args.peer.iter().cloned());
     if let Some(zones) = &args.zones {
         // Checked here: a directory somebody names must be there, unlike the default ones.
         config.zones = zones.canonicalize().with_context(|| format!("--zones {}", zones.display()))?;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::fail::Done;
+use super::peer::age;
 use super::{Cx, link, out};
 use crate::api::Lf;
 use crate::api::json::Status;
@@ -40,6 +41,13 @@ fn text(status: &Status, cx: &Cx) -> String {
             format!("{} free, writes stop below {}", bytes(status.disk_free), bytes(status.disk_min_free)),
         ),
     ];
+    rows.insert(7, row("peers", peers(status)));
+    if let Some(key) = &status.key {
+        rows.insert(8, row("key", key.clone()));
+    }
+    if let Some(catching_up) = &status.catching_up {
+        rows.push(row("catching up", format!("{} of {} records", catching_up.done, catching_up.total)));
+    }
     if status.orphans + status.deferred > 0 {
         rows.push(row(
             "waiting",
@@ -47,6 +55,24 @@ fn text(status: &Status, cx: &Cx) -> String {
         ));
     }
     out::table(&rows)
+}
+
+/// How replication is.
+fn peers(status: &Status) -> String {
+    let state = match status.lag_millis {
+        _ if !status.synchronised => "never synchronised".to_owned(),
+        Some(lag) => format!("in agreement {} ago", age(lag)),
+        None => "not compared since the start".to_owned(),
+    };
+    let mut parts = vec![format!("{} connected", status.peer_count), state];
+    if status.missing > 0 {
+        parts.push(format!("{} records missing", status.missing));
+    }
+    if status.peer_count > 0 {
+        let (inward, outward) = (status.records_in_per_second, status.records_out_per_second);
+        parts.push(format!("{inward:.1} records/s in, {outward:.1} out"));
+    }
+    parts.join(", ")
 }
 
 /// A size for people.

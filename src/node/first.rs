@@ -59,6 +59,16 @@ pub fn private_rules(name: &str) -> io::Result<Rules> {
     Ok(Rules::private(&nonce, name))
 }
 
+/// Sees to it that a home has an owner that signs when none is named.
+pub fn default_owner(home: &Path) -> Result<(), FirstError> {
+    let owners = Owners::of(home);
+    if owners.default_name()?.is_none() {
+        let key = fresh().map_err(|source| FirstError::Io { path: home.to_owned(), source })?;
+        owners.add(OWNER, &key)?;
+    }
+    Ok(())
+}
+
 /// Founds a network in `home`: owner `default` unless there is a default owner, the zones of `dir` and the
 /// network's suffix in its rules. Returns its genesis records; what the zones name is noted as still to be
 /// published.
@@ -74,9 +84,7 @@ pub fn found_network(
     };
     make_home(home)?;
     let owners = Owners::of(home);
-    if owners.default_name()?.is_none() {
-        owners.add(OWNER, &fresh().map_err(failed(home))?)?;
-    }
+    default_owner(home)?;
     let owner = owners.signer(None)?;
     let canonical = DnsName::parse(&rules.suffix, Some(&DnsName::root()))
         .map_err(|error| FirstError::Suffix { suffix: rules.suffix.clone(), error })?;

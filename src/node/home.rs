@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 use super::owners::{OwnersError, fresh, write_secret};
 
 const NODE_JSON: &str = "node.json";
+/// In a home whose node has not completed its first synchronisation: until it has, what it lacks may exist.
+/// Absent: ready.
+pub const JOINING: &str = "joining";
 const NODE_KEY: &str = "node.key";
 /// The configuration of a home, read where no other is named.
 const CONFIG: &str = "node.toml";

@@ -46,7 +46,7 @@ pub use feed::{Changed, Classifier, Commit, Subscriber};
 pub use query::{Contender, Group, Listed, Listing, Query, Range};
 pub use ranges::{Part, Ranges, Sent, divide_points};
 pub use snapshot::{Head, Presence, Row, Snapshot};
-pub use stream::{ExportReader, Progress};
+pub use stream::{EXPORT_HEAD_BYTES, ExportReader, Progress};
 pub use tree::{FIRST, Point, Tally};
 
 use crate::record::{Link, Millis, NetworkId, OwnerKey, PathKey, RecordId, Rules};

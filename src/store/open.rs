@@ -73,6 +73,16 @@ impl Store {
         Ok(Store { inner: Arc::new(inner) })
     }
 
+    /// The records that founded the network, the first one first: what [`Store::create`] needs elsewhere.
+    pub fn founding(&self) -> Result<Vec<Record>, StoreError> {
+        let snapshot = self.snapshot()?;
+        let mut statement = snapshot.cached("SELECT row FROM genesis ORDER BY row LIMIT ?1")?;
+        // A network begins with as many as a record has links at least; later ones amend it.
+        let count = i64::from(self.rules().links_min.max(1));
+        let rows: Vec<i64> = statement.query_map([count], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        rows.into_iter().map(|row| Ok(snapshot.load(row)?.2)).collect()
+    }
+
     fn start(
         home: &Path,
         config: &Config,

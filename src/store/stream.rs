@@ -19,6 +19,8 @@ use crate::record::{Kind, NetworkId, RECORD_MAX, Record};
 
 const MAGIC: &[u8; 8] = b"LFDNSEXP";
 const VERSION: u8 = 1;
+/// Bytes of an export before its first record.
+pub const EXPORT_HEAD_BYTES: usize = 8 + 1 + 32 + 8;
 /// Records imported at a time: several pieces, so that verifying and writing overlap.
 const AT_A_TIME: usize = 8 * PIECE_RECORDS;
 /// Genesis records at the head of an export that are enough to found its network.

@@ -67,6 +67,11 @@ impl PeerAddress {
         PeerAddress { host: address.ip().to_canonical().to_string(), port: address.port(), key }
     }
 
+    /// Those of the texts that name peers: the rules' list is not checked when they are admitted.
+    pub fn list<S: AsRef<str>>(texts: &[S]) -> Vec<PeerAddress> {
+        texts.iter().filter_map(|text| text.as_ref().parse().ok()).collect()
+    }
+
     /// The place, if it is written as an IP address.
     pub fn socket(&self) -> Option<SocketAddr> {
         Some(SocketAddr::new(self.host.parse().ok()?, self.port))

@@ -4,8 +4,11 @@
 //! A route belongs to exactly one, so that none can forget to ask.
 
 mod health;
+mod join;
 mod links;
 mod names;
+mod peers;
+mod pieces;
 mod post;
 mod query;
 mod record;
@@ -44,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) store_calls: Arc<Semaphore>,
     pub(crate) bulk_posts: Semaphore,
     pub(crate) listings: Semaphore,
+    pub(crate) dumps: Semaphore,
 }
 
 type App = State<Arc<Shared>>;
@@ -61,10 +65,15 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/record/raw/{id}", get(record::raw))
         .route("/explain", get(zone::explain))
         .route("/zone", get(zone::list))
+        .route("/peers", get(peers::list))
+        .route("/invitation", get(join::invitation))
+        .route("/dumprecords", get(join::dump))
         .layer(from_fn(readers_only));
     let writers = Router::new()
         .route("/post", on_post(post::post).put(post::post))
         .route("/names", on_post(names::teach))
+        .route("/peers", on_post(peers::change))
+        .route("/connect", on_post(peers::connect).put(peers::connect))
         .layer(from_fn_with_state(Arc::clone(&shared), writers_only));
     Router::new()
         .route("/healthz", get(health::healthz))

@@ -15,7 +15,7 @@ pub(super) async fn status(
 ) -> Result<Response, Refused> {
     let uptime = shared.started.elapsed().as_secs();
     let mut status = off_worker(&shared, move |parts| {
-        reads::status(&parts.store, (parts.clock)(), uptime, &(parts.facts)())
+        reads::status(&parts.store, (parts.clock)(), uptime, &(parts.facts)(), &parts.peers.progress())
     })
     .await?;
     // On a private network the id is the gate.

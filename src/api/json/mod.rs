@@ -5,6 +5,7 @@
 mod blob;
 mod ids;
 mod params;
+mod peers;
 mod query;
 mod record;
 mod status;
@@ -14,6 +15,7 @@ mod zone;
 pub use blob::{BASE62_BYTES_MAX, BASE62_DIGITS_MAX, Blob};
 pub use ids::{HashText, OwnerText};
 pub(crate) use params::{ExplainParams, LinksParams, ZoneParams};
+pub use peers::{CatchingUp, Connect, ConnectionJson, Invitation, PeerJson, PeersChange};
 pub use query::{Query, QueryRange, QueryResult, QueryResults};
 pub use record::{RecordJson, SelectorJson};
 pub use status::{Genesis, Readiness, Status};

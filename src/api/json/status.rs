@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::CatchingUp;
+
 /// What LF calls the genesis parameters: the part of the network's rules that LF knows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -49,7 +51,7 @@ pub struct Status {
     /// Bytes of the database.
     #[serde(rename = "DBSize")]
     pub db_size: u64,
-    /// No record here waits for one it links to.
+    /// No record here waits for one it links to, and the node has been in agreement with a peer, or need not be.
     #[serde(rename = "DBFullySynchronized")]
     pub db_fully_synchronized: bool,
     /// Peers connected.
@@ -67,6 +69,20 @@ pub struct Status {
     pub orphans: u64,
     /// Records that wait for their time.
     pub deferred: u64,
+    /// The node's own key, by which peers know it; `null` if it has no peers.
+    pub key: Option<String>,
+    /// Whether the node has once been in agreement with a peer, or need not be.
+    pub synchronised: bool,
+    /// Records it knows it lacks.
+    pub missing: u64,
+    /// Milliseconds since it last found its records equal to a peer's; `null` before the first time.
+    pub lag_millis: Option<u64>,
+    /// While a long synchronisation runs.
+    pub catching_up: Option<CatchingUp>,
+    /// Records a second that came in from peers of late.
+    pub records_in_per_second: f64,
+    /// Records a second that went out to peers of late.
+    pub records_out_per_second: f64,
     /// Bytes free on the node's disk.
     pub disk_free: u64,
     /// Bytes that must stay free; below it writes are refused.

@@ -170,6 +170,7 @@ fn a_port_that_is_taken_is_said_in_words() {
         clock: Arc::new(|| Millis(START)),
         explain: Arc::new(Oracle),
         facts: Arc::new(Facts::default),
+        peers: Arc::new(crate::sync::face::Alone),
         token: bed.token.clone(),
     };
     let config = Config { listen: bed.addr, ..Config::default() };

@@ -3,6 +3,7 @@
 
 mod hostile;
 mod http;
+mod peers;
 mod posting;
 mod querying;
 mod trait_lf;
@@ -35,6 +36,7 @@ struct Bed {
     store: Store,
     network: NetworkId,
     now: Arc<AtomicU64>,
+    neighbours: Arc<peers::Neighbours>,
     waiting_for: Arc<Mutex<Vec<String>>>,
     stop: Option<oneshot::Sender<()>>,
     serving: Option<std::thread::JoinHandle<()>>,
@@ -92,17 +94,19 @@ impl Bed {
         let waiting_for: Arc<Mutex<Vec<String>>> = Arc::default();
         let waiting = Arc::clone(&waiting_for);
         let facts = move || Facts { waiting_for: waiting.lock().clone(), ..Facts::default() };
+        let neighbours: Arc<peers::Neighbours> = Arc::default();
         let parts = Parts {
             store: store.clone(),
             clock,
             explain: Arc::new(Oracle),
             facts: Arc::new(facts),
+            peers: neighbours.clone(),
             token: token.clone(),
         };
         let config = Config { listen: ([127, 0, 0, 1], 0).into(), ..config };
         let (addr, stop, serving) = serve(config, parts);
         let (stop, serving) = (Some(stop), Some(serving));
-        Bed { addr, token, store, network, now, waiting_for, stop, serving, _home: home }
+        Bed { addr, token, store, network, now, neighbours, waiting_for, stop, serving, _home: home }
     }
 
     fn pass(&self, ms: u64) {

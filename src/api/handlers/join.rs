@@ -1,0 +1,104 @@
+//! What a node that joins asks of one that is there: `/invitation` and `/dumprecords` (LF's path, our format:
+//! an export). Both tell the network id, so they are for readers alone.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::pieces::{PIECE_BYTES, Pieces, pieces};
+use super::{App, finished, json, off_worker, turn};
+use crate::api::Refused;
+use crate::api::access::Ends;
+use crate::api::invite::reachable;
+use crate::api::json::Invitation;
+use crate::api::server::Parts;
+use crate::store::StoreError;
+use crate::sync::PeerAddress;
+use crate::sync::face::Origin;
+
+/// Who joins through this node: this node first, then whom its operator and the rules name.
+pub(super) async fn invitation(
+    State(shared): App,
+    Extension(ends): Extension<Ends>,
+) -> Result<Response, Refused> {
+    let invitation = off_worker(&shared, move |parts| {
+        let rules = parts.store.rules();
+        let genesis = parts.store.founding()?;
+        Ok(Invitation::new(&rules.name, &genesis, &peers(parts, ends)))
+    });
+    Ok(json(StatusCode::OK, &invitation.await?))
+}
+
+fn peers(parts: &Parts, ends: Ends) -> Vec<PeerAddress> {
+    let key = parts.peers.progress().key;
+    let here: IpAddr = ends.local.ip().to_canonical();
+    let near = ends.peer.ip().to_canonical().is_loopback();
+    // Another machine's loopback is not ours.
+    let useful = |at: &SocketAddr| near || !at.ip().to_canonical().is_loopback();
+    let own = reachable(&(parts.facts)().quic, &[here]).into_iter().filter(useful);
+    let mut all: Vec<PeerAddress> = own.map(|at| PeerAddress::of(at, key)).collect();
+    let named = parts.peers.peers().into_iter().filter(|peer| peer.origin <= Origin::Rules);
+    let named = named.filter_map(|peer| peer.address);
+    all.extend(named.filter(|address| address.socket().is_none_or(|at| useful(&at))));
+    all.extend(PeerAddress::list(&parts.store.rules().seed_peers));
+    all
+}
+
+/// All records, in an order in which none comes before one it links to. The length is not known before; the
+/// head says how many there are, and the hash at the end whether they are all there.
+pub(super) async fn dump(State(shared): App) -> Result<Response, Refused> {
+    let (sender, pouring) = pieces();
+    let work = Arc::clone(&shared);
+    tokio::spawn(async move {
+        let _place = match turn(&work.dumps).await {
+            Ok(place) => place,
+            Err(busy) => return sender.fail(busy).await,
+        };
+        let shared = Arc::clone(&work);
+        let dumping = tokio::task::spawn_blocking(move || write(&shared.parts, sender));
+        let _ = finished(dumping.await);
+    });
+    let body = pouring.body().await?;
+    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response())
+}
+
+fn write(parts: &Parts, pieces: Pieces) {
+    let mut dump = Dump { pieces, piece: Vec::with_capacity(PIECE_BYTES), gone: false };
+    if let Err(error) = parts.store.export(&mut dump, &mut |_| {})
+        && !dump.gone
+    {
+        tracing::warn!("API: a dump broke off: {error}");
+        dump.pieces.fail_blocking(StoreError::into(error));
+    }
+}
+
+/// Gathers what is written into pieces.
+struct Dump {
+    pieces: Pieces,
+    piece: Vec<u8>,
+    gone: bool,
+}
+
+impl Write for Dump {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES));
+        self.gone = !self.pieces.send(piece);
+        if self.gone { Err(io::Error::new(io::ErrorKind::BrokenPipe, "the reader has gone")) } else { Ok(()) }
+    }
+}
