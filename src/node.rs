@@ -33,14 +33,16 @@ use crate::dns::server::{BindError, DnsServer};
 use crate::metrics::Metrics;
 use crate::record::{Millis, Rules, ZoneRule};
 use crate::store::{Clock, Row, Store, StoreError};
-use crate::sync::face::Alone;
-use crate::sync::net::{Listener, NetError};
+use crate::sync::face::{Peers, Progress};
+use crate::sync::net::{Duties, NetError, Service, Setup};
 
 /// How often records that came too early are looked at again.
 const TICK: Duration = Duration::from_secs(1);
 /// The name of the network that an empty home is given.
 const PRIVATE: &str = "private";
 /// What a node waits for while it publishes its first zones.
+/// What a node waits for that has joined and was never in agreement with its network.
+const FIRST_AGREEMENT: &str = "the first synchronisation with a peer";
 const FIRST_ZONES: &str = "the zones of the first start to be published";
 
 /// What a node is started with.
@@ -115,7 +117,7 @@ pub struct Node {
     running: Running,
     resolver: Arc<Resolver>,
     dns: DnsServer,
-    peers: Arc<Listener>,
+    peers: Arc<Service>,
     config: Arc<ArcSwap<Config>>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
@@ -145,17 +147,17 @@ impl Node {
         let metrics = Arc::new(Metrics::default());
 
         let dns = DnsServer::bind(&config.dns, Arc::clone(&resolver), clock(), metrics, &Handle::current())?;
-        let quic = config.sync.listen;
-        let key = home::node_key(&home)?;
-        let peers = Listener::bind(quic, &key).map_err(|source| NodeError::Quic { address: quic, source })?;
+        let pending = first::pending(&home).map(|_| FIRST_ZONES.to_owned());
         let facts = Arc::new(ArcSwap::from_pointee(Facts {
             dns: dns.local_addrs().to_vec(),
-            quic: vec![peers.address()],
-            waiting_for: first::pending(&home).map(|_| FIRST_ZONES.to_owned()).into_iter().collect(),
+            waiting_for: pending.into_iter().collect(),
             disk_min_free: config.store.min_free,
             ..Facts::default()
         }));
-        let server = api::Server::bind(&config.api, parts(&home, &store, &resolver, &facts)?).await?;
+        let peers = Arc::new(replicate(&home, &config, &store, &resolver, &facts)?);
+        note(&facts, |facts| facts.quic = vec![peers.address()]);
+        let parts = parts(&home, &store, &resolver, &facts, Arc::clone(&peers))?;
+        let server = api::Server::bind(&config.api, parts).await?;
         let running = Running {
             dns: dns.local_addrs().to_vec(),
             http: server.local_addr(),
@@ -165,7 +167,6 @@ impl Node {
         note(&facts, |facts| facts.http = vec![running.http]);
 
         let stop = watch::Sender::new(false);
-        let peers = Arc::new(peers);
         let config = Arc::new(ArcSwap::from_pointee(config));
         let tasks = vec![
             tokio::spawn(localzones::follow(
@@ -176,12 +177,11 @@ impl Node {
                 stop.subscribe(),
             )),
             tokio::spawn(serve_http(server, stop.subscribe())),
-            tokio::spawn(refuse_peers(Arc::clone(&peers))),
             tokio::spawn(tick(store.clone(), stop.subscribe())),
         ];
         let node = Node { home, running, resolver, dns, peers, config, stop, tasks };
         node.publish_first_zones(&store).await?;
-        note(&facts, |facts| facts.waiting_for.clear());
+        note(&facts, |facts| facts.waiting_for.retain(|what| what != FIRST_ZONES));
         let failed = |source| NodeError::Io { path: node.home.clone(), source };
         node.running.write(&node.home).map_err(failed)?;
         Ok(node)
@@ -190,6 +190,16 @@ impl Node {
     /// Where it listens.
     pub fn running(&self) -> &Running {
         &self.running
+    }
+
+    /// How far replication is.
+    pub fn progress(&self) -> Progress {
+        self.peers.progress()
+    }
+
+    /// Replication, for whoever watches it beside the node.
+    pub fn peers(&self) -> Arc<dyn Peers> {
+        Arc::clone(&self.peers) as Arc<dyn Peers>
     }
 
     /// The zones it answers for, longest suffix first.
@@ -215,8 +225,8 @@ impl Node {
     pub async fn stop(self) {
         Running::remove(&self.home);
         self.stop.send_replace(true);
-        self.peers.close();
         self.dns.shutdown();
+        self.peers.stop().await;
         for task in self.tasks {
             // A task that panicked has been reported by its own panic.
             let _ = task.await;
@@ -267,11 +277,61 @@ fn local_zones(home: &Path, config: &Config, rules: &Rules) -> Result<Vec<ZoneRu
     Ok(files.into_iter().map(|file| file.rule).filter(|rule| !rules.zones.contains(rule)).collect())
 }
 
+/// Begins to replicate. A node that was never in agreement with its network does not deny what it lacks.
+fn replicate(
+    home: &Path,
+    config: &Config,
+    store: &Store,
+    resolver: &Arc<Resolver>,
+    facts: &Arc<ArcSwap<Facts>>,
+) -> Result<Service, NodeError> {
+    let failed = |source| NodeError::Io { path: home.join(peers::PEERS_JSON), source };
+    let saved = peers::load(home).map_err(failed)?;
+    let nobody = saved.peers.is_empty() && config.sync.peers.is_empty() && store.rules().seed_peers.is_empty();
+    let synchronised = nobody || !peers::is_joining(home);
+    if !synchronised {
+        resolver.set_ready(false);
+        note(facts, |facts| facts.waiting_for.push(FIRST_AGREEMENT.to_owned()));
+    }
+    let address = config.sync.listen;
+    let setup = Setup {
+        listen: address,
+        key: home::node_key(home)?,
+        store: store.clone(),
+        clock: clock(),
+        peers: config.sync.peers.clone(),
+        saved,
+        synchronised,
+        duties: duties(home, resolver, facts),
+    };
+    Service::start(setup).map_err(|source| NodeError::Quic { address, source })
+}
+
+fn duties(home: &Path, resolver: &Arc<Resolver>, facts: &Arc<ArcSwap<Facts>>) -> Duties {
+    let (resolver, facts) = (Arc::clone(resolver), Arc::clone(facts));
+    let (joined, saving) = (home.to_owned(), home.to_owned());
+    Duties {
+        synchronised: Box::new(move || {
+            if let Err(error) = peers::set_joining(&joined, false) {
+                tracing::warn!(%error, "the first synchronisation could not be noted; it is repeated at the next start");
+            }
+            resolver.set_ready(true);
+            note(&facts, |facts| facts.waiting_for.retain(|what| what != FIRST_AGREEMENT));
+        }),
+        save: Box::new(move |saved| {
+            if let Err(error) = peers::save(&saving, &saved) {
+                tracing::warn!(%error, "the peers could not be written down");
+            }
+        }),
+    }
+}
+
 fn parts(
     home: &Path,
     store: &Store,
     resolver: &Arc<Resolver>,
     facts: &Arc<ArcSwap<Facts>>,
+    peers: Arc<Service>,
 ) -> Result<Parts, NodeError> {
     let facts = Arc::clone(facts);
     Ok(Parts {
@@ -279,7 +339,7 @@ fn parts(
         clock: clock(),
         explain: Arc::new(explain::Explainer::new(Arc::clone(resolver))),
         facts: Arc::new(move || Facts::clone(&facts.load())),
-        peers: Arc::new(Alone),
+        peers,
         token: Token::load_or_make(home)?,
     })
 }
@@ -298,10 +358,6 @@ async fn serve_http(server: api::Server, mut stop: watch::Receiver<bool>) {
         let _ = stop.wait_for(|stop| *stop).await;
     };
     server.run(stopped).await;
-}
-
-async fn refuse_peers(peers: Arc<Listener>) {
-    peers.run().await;
 }
 
 async fn tick(store: Store, mut stop: watch::Receiver<bool>) {

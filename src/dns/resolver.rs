@@ -2,6 +2,7 @@
 //! decision for one name; here chains are followed, sections filled and failures turned into replies.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -13,6 +14,7 @@ use super::decide::{Decision, Outcome};
 use super::explain::Notes;
 use super::lookup::Reading;
 use super::name::DnsName;
+use super::rdata::rtype;
 use super::reply::{Answer, CLASS_IN, Question, Rcode, Reply, Rr};
 use super::zone::{Zone, Zones};
 use super::{additional, synth};
@@ -25,6 +27,9 @@ pub const CHAIN_MAX: usize = 8;
 const KEY_NAMES_MAX: usize = 4_096;
 /// EDE codes (RFC 8914 §4, IANA registry).
 pub(crate) const EDE_OTHER: u16 = 0;
+/// INFO-CODE "Not Ready" (RFC 8914 §4.15).
+const EDE_NOT_READY: u16 = 14;
+const NOT_READY: &str = "this node has not completed its first synchronisation";
 const EDE_NOT_AUTHORITATIVE: u16 = 20;
 
 /// What the resolver may be told.
@@ -43,6 +48,8 @@ pub struct Resolver {
     zones: ArcSwap<Zones>,
     local_zones: Mutex<Vec<ZoneRule>>,
     pub(crate) settings: Settings,
+    /// Whether what is not here does not exist; otherwise it may only be on its way.
+    ready: AtomicBool,
     /// A serial for cuts at which nothing was committed since this node keeps serials: when the network began.
     first_serial: u32,
     key_names: Mutex<std::collections::HashMap<(PathKey, OwnerKey), PathKey>>,
@@ -60,6 +67,7 @@ impl Resolver {
             zones: ArcSwap::from_pointee(zones),
             local_zones: Mutex::new(local),
             settings,
+            ready: AtomicBool::new(true),
             first_serial: founded.seconds() as u32,
             key_names: Mutex::default(),
             store,
@@ -96,6 +104,13 @@ impl Resolver {
     pub fn set_local_zones(&self, local: Vec<ZoneRule>) {
         *self.local_zones.lock() = local;
         self.reassemble();
+    }
+
+    /// Says whether this node has what its network has: until it does, what is lacking is not denied (DESIGN
+    /// "Answers in time").
+    pub fn set_ready(&self, ready: bool) {
+        self.ready.store(ready, Ordering::Release);
+        self.counters.bump_global();
     }
 
     fn reassemble(&self) {
@@ -143,8 +158,12 @@ impl Resolver {
         };
         let reply = reply.unwrap_or_else(|error| {
             tracing::warn!(%error, name = %question.name, "cannot read the store");
-            Reply::code(Rcode::ServFail, before).with_ede(EDE_OTHER, format!("store: {error}"))
+            Reply::code(Rcode::ServFail, before.clone()).with_ede(EDE_OTHER, format!("store: {error}"))
         });
+        if !self.ready.load(Ordering::Acquire) && denies(&reply) {
+            let unready = Reply::code(Rcode::ServFail, before);
+            return (unready.with_ede(EDE_NOT_READY, NOT_READY), notes);
+        }
         (reply, notes)
     }
 
@@ -189,6 +208,11 @@ impl Answer for Resolver {
     fn counters(&self) -> &Counters {
         &self.counters
     }
+}
+
+/// Whether the reply says that something does not exist: such a one carries an SOA (RFC 2308 §3).
+fn denies(reply: &Reply) -> bool {
+    reply.rcode == Rcode::NxDomain || reply.authority.iter().any(|rr| rr.rtype == rtype::SOA)
 }
 
 /// No TTL reaches beyond the instant at which the answer stops being true.

@@ -14,7 +14,7 @@ use crate::sync::PeerAddress;
 use crate::sync::table::{Saved, Scope};
 
 /// The peers of a home. It names keys, none of them secret; who the peers are is nobody else's business.
-const PEERS_JSON: &str = "peers.json";
+pub(super) const PEERS_JSON: &str = "peers.json";
 /// A table of peers is a few hundred lines.
 const FILE_MAX: u64 = 4 << 20;
 
