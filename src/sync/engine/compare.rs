@@ -34,7 +34,9 @@ impl Engine {
         if linked.comparing {
             return;
         }
-        let until = Millis(view.clock().0.saturating_sub(SETTLE_MS));
+        // The first time there is nothing on its way that this connection has brought or will.
+        let settle = if std::mem::take(&mut linked.new) { 0 } else { SETTLE_MS };
+        let until = Millis(view.clock().0.saturating_sub(settle));
         let Some(tally) = view.tally(until) else { return };
         linked.root_awaited = Some((until, now.plus(ROOT_WAIT_MS)));
         let root = self.root(until, &tally);

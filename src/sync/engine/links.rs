@@ -25,6 +25,8 @@ pub(super) struct Linked {
     instance: u64,
     /// Whether the peer was once in agreement with the network.
     pub(super) synchronised: bool,
+    /// Nothing was compared yet.
+    pub(super) new: bool,
     /// When to compare roots.
     pub(super) root_next: Millis,
     /// Until when an answer to our root is awaited.
@@ -116,6 +118,7 @@ impl Engine {
             callable,
             instance: hello.instance,
             synchronised: hello.synchronised,
+            new: true,
             // Both sides are up at about the same time; one of them need ask.
             root_next: if outgoing { now } else { now.plus(ROOT_SOON_MS) },
             root_awaited: None,
