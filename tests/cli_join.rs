@@ -51,6 +51,17 @@ fn a_home_joins_from_a_node_by_its_url() {
     let peers = peers_json(&two);
     assert!(peers["peers"][0].as_str().unwrap().starts_with(&node.quic.to_string()), "{peers}");
     two.run(["network", "join", &node.url()]).fails(1, &["holds a network already"]);
+
+    // From another machine it takes the node's token; a wrong one is refused from this one, too.
+    let three = Home::new();
+    let wrong = three.file("wrong.token", "0".repeat(64)).display().to_string();
+    three
+        .run(["network", "join", &node.url(), "--token", &wrong])
+        .fails(1, &["bearer token", "--token FILE"]);
+    let none = three.file("none.token", "").display().to_string();
+    three.run(["network", "join", &node.url(), "--token", &none]).fails(1, &["holds no token"]);
+    let right = one.path().join("api.token").display().to_string();
+    three.run(["network", "join", &node.url(), "--token", &right]).well();
 }
 
 #[test]

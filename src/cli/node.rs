@@ -3,20 +3,26 @@
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
+use indicatif::ProgressBar;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::Cx;
 use super::fail::Done;
+use super::progress::bar;
 use crate::config::Config;
 use crate::node::home::config_file;
 use crate::node::{Node, Options};
 use crate::sync::PeerAddress;
+use crate::sync::face::Progress;
 
 /// What is logged unless LFDNS_LOG says otherwise.
 const LOG: &str = "lfdns=info,warn";
+/// How often the progress of a synchronisation is shown.
+const LOOK: Duration = Duration::from_millis(250);
 /// The zone of this repository's `zones/`, which has something to try.
 const DEMO: &str = "demo.lf.";
 
@@ -69,8 +75,10 @@ async fn serve(args: &Args, config: Config, cx: &Cx) -> anyhow::Result<()> {
         _ = interrupt.recv() => return Ok(()),
     };
     announce(&node, cx)?;
+    let mut catching_up = CatchingUp::default();
     loop {
         tokio::select! {
+            () = catching_up.next_look() => catching_up.show(&node.progress()),
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = hangup.recv() => reload(&node, args, &cx.home),
@@ -79,6 +87,37 @@ async fn serve(args: &Args, config: Config, cx: &Cx) -> anyhow::Result<()> {
     tracing::info!("stopping");
     node.stop().await;
     Ok(())
+}
+
+/// A bar while a long synchronisation runs, on a terminal.
+#[derive(Default)]
+struct CatchingUp(Option<ProgressBar>);
+
+impl CatchingUp {
+    /// When to look again; never where nobody looks.
+    async fn next_look(&self) {
+        if std::io::stderr().is_terminal() {
+            tokio::time::sleep(LOOK).await;
+        } else {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn show(&mut self, progress: &Progress) {
+        match progress.catching_up {
+            Some((done, total)) => {
+                let bar = self.0.get_or_insert_with(|| bar(total, "synchronising"));
+                // What the peer has grows meanwhile.
+                bar.set_length(total.max(done));
+                bar.set_position(done);
+            }
+            None => {
+                if let Some(bar) = self.0.take() {
+                    bar.finish_and_clear();
+                }
+            }
+        }
+    }
 }
 
 fn announce(node: &Node, cx: &Cx) -> anyhow::Result<()> {
