@@ -40,13 +40,13 @@ fn a_home_joins_from_a_node_by_its_url() {
     let (one, two) = (founded(), Home::new());
     let node = one.node();
     let joined = two.json(["network", "join", &node.url()]);
+    assert!(two.path().join("joining").exists(), "it has not synchronised yet");
     assert_eq!(
         (&joined["name"], &joined["records"], &joined["refused"]),
         (&"friends".into(), &3.into(), &0.into())
     );
     assert_eq!(network_of(&two), network_of(&one));
     assert_eq!(greeting(&two), "hello");
-    assert!(two.path().join("joining").exists(), "it has not synchronised yet");
     assert!(two.run(["owner", "status"]).well().out.contains("default"));
     let peers = peers_json(&two);
     assert!(peers["peers"][0].as_str().unwrap().starts_with(&node.quic.to_string()), "{peers}");
