@@ -59,7 +59,12 @@ impl Engine {
         verdicts: Vec<Verdict>,
         view: &dyn View,
     ) {
-        let mut orphaned = false;
+        let orphaned = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Orphan { .. }));
+        if via == Via::Fetch
+            && let Some(linked) = self.links.get_mut(&link)
+        {
+            linked.rounds = if orphaned { linked.rounds + 1 } else { 0 };
+        }
         for verdict in verdicts {
             match verdict {
                 Verdict::Accepted(_) => {
@@ -75,7 +80,6 @@ impl Engine {
                 }
                 Verdict::Orphan { id, missing } => {
                     self.wants.settle(&id);
-                    orphaned = true;
                     if via != Via::Stream {
                         self.chase(now, link, &missing, view);
                     }
@@ -94,11 +98,6 @@ impl Engine {
                     self.refused(now, link, &refusal);
                 }
             }
-        }
-        if via == Via::Fetch
-            && let Some(linked) = self.links.get_mut(&link)
-        {
-            linked.rounds = if orphaned { linked.rounds + 1 } else { 0 };
         }
     }
 
