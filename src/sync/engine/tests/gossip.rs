@@ -1,6 +1,7 @@
 //! News, what is announced, and what is missing.
 
 use super::*;
+use crate::sync::reconcile::Found;
 
 #[test]
 fn a_fresh_record_is_pushed_to_some_and_announced_to_the_rest() {
@@ -191,4 +192,27 @@ fn a_node_that_catches_up_is_silent_about_old_records_and_passes_on_new_ones() {
     actions.extend(bed.wait(100));
     assert_eq!((pushes(&actions).len(), announced(&actions).len()), (0, 0));
     assert_eq!(pushes(&bed.commit(2)).len(), 3);
+}
+
+#[test]
+fn an_orphan_that_had_to_make_room_is_found_again_by_a_comparison() {
+    let (mut bed, links) = Bed::with_peers(1);
+    bed.came(links[0], 5);
+    bed.judged(links[0], Via::Gossip, orphan(5, ids(1..2)));
+    let found = || Input::Compared(links[0], true, Some(Found { need: ids(5..6), ..Found::default() }));
+    bed.handle(found());
+    assert!(!fetches(&bed.wait(100)).iter().any(|(_, asked)| asked.contains(&id(5))), "it waits in the pool");
+    bed.wait(CAME_MS);
+    bed.handle(found());
+    assert!(fetches(&bed.wait(100)).contains(&(links[0], ids(5..6))));
+}
+
+#[test]
+fn an_old_record_is_announced_and_not_pushed() {
+    let (mut bed, links) = Bed::with_peers(4);
+    let old = Millis(bed.store.clock.0 - 2 * FRESH_MS);
+    let mut actions = bed.commit_at(1, old);
+    actions.extend(bed.wait(2 * ANNOUNCE_GATHER_MS));
+    assert!(pushes(&actions).is_empty());
+    assert_eq!(announced(&actions).into_keys().collect::<Vec<_>>(), links);
 }
