@@ -7,6 +7,7 @@
 mod filled;
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -18,10 +19,12 @@ use lfdns::store::{Config, Source, Store};
 
 /// Records of one call.
 const CALL: usize = 4_096;
+/// Records after which a line tells how the last so many went.
+const LAP: u64 = 100_000;
 /// Signatures verified for comparison.
 const VERIFIED: usize = 10_000;
 /// Calls handed in and not yet acknowledged.
-const IN_FLIGHT: usize = 3;
+const IN_FLIGHT: usize = 12;
 
 fn main() {
     // What cargo adds for harnesses, `--bench` and filters, means nothing here.
@@ -38,6 +41,7 @@ fn main() {
         println!("{:.0} strict verifications a second on one core", verifications(&bed, &records));
         let copied = copy(&bed, records);
         println!("{size} records let in:  {copied}");
+        println!("{size} records read out: {}", read_out(&bed));
     }
 }
 
@@ -63,12 +67,19 @@ fn copy(bed: &Filled, records: Vec<Record>) -> Spent {
     let mut records = records.into_iter();
     let before = Clocks::read();
     let begin = Instant::now();
+    let mut lap = (Clocks::read(), begin);
+    let mut sent = 0;
     loop {
         let call: Vec<Record> = records.by_ref().take(CALL).collect();
         if call.is_empty() {
             break;
         }
         enter.send(()).unwrap();
+        sent += call.len() as u64;
+        if sent / LAP > (sent - call.len() as u64) / LAP {
+            println!("  to {sent}: {}", Spent::since(lap.1, &lap.0, LAP));
+            lap = (Clocks::read(), Instant::now());
+        }
         let (stored, leave) = (Arc::clone(&stored), Arc::clone(&leave));
         let done = move |verdicts: Vec<lfdns::store::Verdict>| {
             let new = verdicts.iter().filter(|v| v.stored().is_some()).count();
@@ -81,6 +92,22 @@ fn copy(bed: &Filled, records: Vec<Record>) -> Spent {
     let spent = Spent::since(begin, &before, count);
     assert_eq!(stored.load(Ordering::Relaxed), count);
     spent
+}
+
+/// Reads every record of a store as it is sent, a snapshot for each call.
+fn read_out(bed: &Filled) -> Spent {
+    let (before, begin) = (Clocks::read(), Instant::now());
+    let (mut count, mut bytes) = (0, 0);
+    let mut rows = bed.store.snapshot().unwrap().last_row().unwrap().up_to().peekable();
+    while rows.peek().is_some() {
+        let snapshot = bed.store.snapshot().unwrap();
+        for row in rows.by_ref().take(CALL) {
+            bytes += black_box(snapshot.encoded(row).unwrap()).bytes.len();
+            count += 1;
+        }
+    }
+    assert!(bytes as u64 > count);
+    Spent::since(begin, &before, count)
 }
 
 /// CPU time by the names of threads, in nanoseconds.

@@ -22,6 +22,7 @@ mod pools;
 mod query;
 mod rowform;
 mod schema;
+mod sending;
 mod snapshot;
 mod stream;
 #[cfg(test)]
@@ -42,6 +43,7 @@ pub use config::{BOOK_MAX, Clock, Config, Durability, FINDINGS_MAX, PRESENCE_MAX
 pub use error::{QueueFull, Refusal, StoreError};
 pub use feed::{Changed, Classifier, Commit, Subscriber};
 pub use query::{Contender, Group, Listed, Listing, Query, Range};
+pub use sending::Encoded;
 pub use snapshot::{Head, Presence, Row, Snapshot};
 pub use stream::{ExportReader, Progress};
 
