@@ -23,6 +23,8 @@ pub struct Filled {
     pub store: Store,
     pub network: NetworkId,
     pub owner: Owner,
+    /// What founds the network.
+    pub genesis: Vec<Record>,
     /// How many records were made; the next is `host-{made}`.
     pub made: u64,
     now: Arc<AtomicU64>,
@@ -65,7 +67,7 @@ impl Filled {
         let now = Arc::new(AtomicU64::new(START.0 + 1_000));
         let config = Config { min_free: 0, ..Config::default() };
         let store = Store::create(home.path(), &genesis, &config, clock_of(&now)).unwrap();
-        let mut filled = Filled { store, network, owner, made: 0, now, _home: home };
+        let mut filled = Filled { store, network, owner, genesis, made: 0, now, _home: home };
         while filled.made < records {
             let batch = filled.mint(PIECE.min(records - filled.made));
             filled.ingest(batch);

@@ -212,7 +212,16 @@ impl Record {
     /// The record's name: H("lfdns record v1", network, everything before the signature). So re-signing makes
     /// no new record. In the record that founds a network the network id counts as 32 zero bytes.
     pub fn id(&self, network: &NetworkId) -> RecordId {
-        RecordId(hash("lfdns record v1", &self.scope(network), &[&self.encode_unsigned()]))
+        self.id_of(&self.encode_unsigned(), network)
+    }
+
+    /// [`Record::id`] for whoever has the record's body already.
+    pub(crate) fn id_in(&self, body: &[u8], network: &NetworkId) -> RecordId {
+        self.id_of(&body[..body.len().saturating_sub(SIGNATURE_LEN)], network)
+    }
+
+    fn id_of(&self, unsigned: &[u8], network: &NetworkId) -> RecordId {
+        RecordId(hash("lfdns record v1", &self.scope(network), &[unsigned]))
     }
 
     /// Whether this is a network's first record, whose hash is the network id.
@@ -242,9 +251,14 @@ impl Record {
 
     /// The paths of every prefix of the selectors, shortest first; the last is the slot.
     pub fn paths(&self, network: &NetworkId) -> SmallVec<[PathKey; 4]> {
+        self.paths_below(&PathKey::root(network))
+    }
+
+    /// [`Record::paths`] for whoever has the network's root already.
+    pub(crate) fn paths_below(&self, root: &PathKey) -> SmallVec<[PathKey; 4]> {
         self.selectors
             .iter()
-            .scan(PathKey::root(network), |path, selector| {
+            .scan(*root, |path, selector| {
                 *path = path.child(&selector.key);
                 Some(*path)
             })

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use smallvec::SmallVec;
 
@@ -77,6 +78,12 @@ impl PathKey {
 
 /// What tells apart the keys of one slot beside the last ordinal: a hash of all masked ordinals before it.
 pub fn rest_of(ordinals: &[Masked]) -> u64 {
+    // Most records have one selector, and so nothing before the last.
+    static OF_NONE: OnceLock<u64> = OnceLock::new();
+    if ordinals.is_empty() { *OF_NONE.get_or_init(|| hash_ordinals(&[])) } else { hash_ordinals(ordinals) }
+}
+
+fn hash_ordinals(ordinals: &[Masked]) -> u64 {
     let parts: SmallVec<[&[u8]; 15]> = ordinals.iter().map(|m| m.0.as_slice()).collect();
     let hashed: [u8; 8] = hash_prefix("lfdns rest v1", &NetworkId([0; 32]), &parts);
     // 63 bits: SQLite's integers are signed.

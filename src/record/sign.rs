@@ -3,10 +3,20 @@
 //! keys or commitments, canonical scalar), one signature at a time. Batch verification accepts signatures that
 //! this refuses and is never used. docs/FORMAT.md "Signatures".
 
+use std::cell::RefCell;
+
 use ed25519_dalek::{Signature, VerifyingKey};
 
 /// Bytes of a signature.
 pub const SIGNATURE_LEN: usize = 64;
+/// Owners' keys each thread keeps unpacked.
+const OWNERS_KEPT: usize = 32;
+
+thread_local! {
+    /// Owners' keys unpacked before, each at the place its first byte says: records come in runs of few owners,
+    /// and unpacking a key is a tenth of a verification.
+    static OWNERS: RefCell<[Option<VerifyingKey>; OWNERS_KEPT]> = const { RefCell::new([None; OWNERS_KEPT]) };
+}
 
 /// 2^255 − 19, little-endian.
 const FIELD_PRIME: [u8; 32] = {
@@ -18,9 +28,28 @@ const FIELD_PRIME: [u8; 32] = {
 
 /// Whether `signature` over `message` by `key` is valid, by the one rule of this network.
 pub fn verify_signature(key: &[u8; 32], message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
-    is_canonical(key)
-        && VerifyingKey::from_bytes(key)
-            .is_ok_and(|key| key.verify_strict(message, &Signature::from_bytes(signature)).is_ok())
+    unpack(key).is_some_and(|key| verify(&key, message, signature))
+}
+
+/// [`verify_signature`] by a key that is likely to be seen again.
+pub(crate) fn verify_owner(key: &[u8; 32], message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
+    let unpacked = OWNERS.with_borrow_mut(|kept| {
+        let place = &mut kept[usize::from(key[0]) % OWNERS_KEPT];
+        if place.is_none_or(|kept| kept.as_bytes() != key) {
+            *place = unpack(key);
+        }
+        *place
+    });
+    unpacked.is_some_and(|key| verify(&key, message, signature))
+}
+
+fn verify(key: &VerifyingKey, message: &[u8], signature: &[u8; SIGNATURE_LEN]) -> bool {
+    key.verify_strict(message, &Signature::from_bytes(signature)).is_ok()
+}
+
+/// The point of a key, if it is one in its one encoding.
+fn unpack(key: &[u8; 32]) -> Option<VerifyingKey> {
+    is_canonical(key).then(|| VerifyingKey::from_bytes(key).ok()).flatten()
 }
 
 /// Whether the encoded point re-encodes to itself, without the inversion that re-encoding costs: y is below
@@ -60,6 +89,7 @@ mod tests {
             let (mut key, mut message) = (signer.verifying_key().to_bytes(), *b"a message of 20 byte");
             let mut signature = signer.sign(&message).to_bytes();
             prop_assert!(verify_signature(&key, &message, &signature));
+            prop_assert!(verify_owner(&key, &message, &signature));
             let (byte, mask) = (bit / 8, 1 << (bit % 8));
             match byte {
                 0..32 => key[byte] ^= mask,
@@ -67,6 +97,17 @@ mod tests {
                 _ => message[byte - 96] ^= mask,
             }
             prop_assert!(!verify_signature(&key, &message, &signature));
+            prop_assert!(!verify_owner(&key, &message, &signature));
+        }
+
+        #[test]
+        fn an_owner_kept_or_not_gets_the_same_verdict(keys: [[u8; 32]; 4], turns in proptest::collection::vec((0_usize..4, 0_usize..4), 1..20)) {
+            let signers = keys.map(|seed| SigningKey::from_bytes(&seed));
+            for (signs, claims) in turns {
+                let (message, signature) = (b"message", signers[signs].sign(b"message").to_bytes());
+                let key = signers[claims].verifying_key().to_bytes();
+                prop_assert_eq!(verify_owner(&key, message, &signature), verify_signature(&key, message, &signature));
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::codec::{Kind, Record};
 use super::hash::hash;
 use super::rules::network_of;
+use super::sign::verify_owner;
 use super::{NetworkId, RecordId, Rules, verify_signature};
 
 /// Why a record can never be admitted. All of these are the sender's fault.
@@ -80,6 +81,13 @@ impl Record {
     /// Checks the value's hash if the value is here, the owner's signature and every claim; returns the id.
     /// Costs one strict verification for each signature.
     pub fn verify(&self, network: &NetworkId) -> Result<RecordId, Invalid> {
+        let id = self.id(network);
+        self.verify_as(&id, network)?;
+        Ok(id)
+    }
+
+    /// [`Record::verify`] for whoever has computed the record's id already.
+    pub(crate) fn verify_as(&self, id: &RecordId, network: &NetworkId) -> Result<(), Invalid> {
         if self.is_founding() && network_of(self) != *network {
             return Err(Invalid::ForeignGenesis);
         }
@@ -89,8 +97,7 @@ impl Record {
         {
             return Err(Invalid::ValueHash);
         }
-        let id = self.id(network);
-        if !verify_signature(&self.header.owner.0, &id.0, &self.signature) {
+        if !verify_owner(&self.header.owner.0, &id.0, &self.signature) {
             return Err(Invalid::Signature);
         }
         for (index, selector) in self.selectors.iter().enumerate() {
@@ -99,7 +106,7 @@ impl Record {
                 return Err(Invalid::Claim(index));
             }
         }
-        Ok(id)
+        Ok(())
     }
 }
 

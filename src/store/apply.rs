@@ -19,18 +19,42 @@ use crate::record::{Kind, Millis, OwnerKey, PathKey, RecordId, hash};
 pub(crate) const SEEN_LIVE: i64 = 1;
 /// Owner numbers the writer remembers; past this it starts over.
 const OWNERS_KEPT: usize = 65_536;
+/// Records whose rows the writer remembers: more than one transaction holds.
+const PLACES_KEPT: usize = 16_384;
 
-/// Owner numbers already given out. Cleared when a transaction fails, since it may have given some.
-#[derive(Default)]
-pub(crate) struct OwnerNumbers(HashMap<OwnerKey, i64>);
+/// What the writer remembers from one transaction to the next, so as not to look it up again. Cleared when a
+/// transaction fails, since it may have come from there.
+pub(crate) struct Memory {
+    owners: HashMap<OwnerKey, i64>,
+    /// Where records lately added or linked to are, each at the place its id says: links lead to recent records.
+    places: Box<[Option<Remembered>]>,
+}
 
-impl OwnerNumbers {
+#[derive(Clone, Copy)]
+struct Remembered {
+    id: RecordId,
+    row: i64,
+    time: Millis,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Memory { owners: HashMap::new(), places: vec![None; PLACES_KEPT].into() }
+    }
+}
+
+impl Memory {
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.owners.clear();
+        self.places.fill(None);
+    }
+
+    fn place(&mut self, id: &RecordId) -> &mut Option<Remembered> {
+        &mut self.places[usize::from(u16::from_be_bytes([id.0[0], id.0[1]])) % PLACES_KEPT]
     }
 
     fn number(&mut self, conn: &Connection, owner: &OwnerKey) -> Result<i64, StoreError> {
-        if let Some(oid) = self.0.get(owner) {
+        if let Some(oid) = self.owners.get(owner) {
             return Ok(*oid);
         }
         let mut known = conn.prepare_cached("SELECT oid FROM owner WHERE key = ?1")?;
@@ -40,10 +64,10 @@ impl OwnerNumbers {
                 .prepare_cached("INSERT INTO owner(key) VALUES(?1) RETURNING oid")?
                 .query_row(params![owner.0], |row| row.get(0))?,
         };
-        if self.0.len() >= OWNERS_KEPT {
-            self.0.clear();
+        if self.owners.len() >= OWNERS_KEPT {
+            self.owners.clear();
         }
-        self.0.insert(*owner, oid);
+        self.owners.insert(*owner, oid);
         Ok(oid)
     }
 }
@@ -91,7 +115,7 @@ struct HeadState {
 pub(crate) struct Batch<'a> {
     conn: &'a Connection,
     root: PathKey,
-    owners: &'a mut OwnerNumbers,
+    memory: &'a mut Memory,
     classifier: Option<Classifier>,
     next_row: i64,
     added: HashMap<RecordId, Place>,
@@ -110,7 +134,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn new(
         conn: &'a Connection,
         root: PathKey,
-        owners: &'a mut OwnerNumbers,
+        memory: &'a mut Memory,
         classifier: Option<Classifier>,
     ) -> Result<Batch<'a>, StoreError> {
         let last: Option<i64> =
@@ -118,7 +142,7 @@ impl<'a> Batch<'a> {
         Ok(Batch {
             conn,
             root,
-            owners,
+            memory,
             classifier,
             next_row: last.unwrap_or(0) + 1,
             added: HashMap::new(),
@@ -143,11 +167,11 @@ impl<'a> Batch<'a> {
     }
 
     /// Follows the links: all there, each strictly earlier, and a genesis record behind a genesis record.
-    pub(crate) fn link(&self, vetted: &Vetted) -> Result<Linked, StoreError> {
+    pub(crate) fn link(&mut self, vetted: &Vetted) -> Result<Linked, StoreError> {
         let header = &vetted.record.header;
         let (mut rows, mut missing) = (Vec::with_capacity(header.links.len()), Vec::new());
         for link in &header.links {
-            match self.find(link)? {
+            match self.remember(link)? {
                 None => missing.push(*link),
                 Some(place) if place.time >= header.time => {
                     return Ok(Linked::Refused(Refusal::NotAfterLink {
@@ -174,6 +198,18 @@ impl<'a> Batch<'a> {
         Ok(Linked::Rows(rows))
     }
 
+    /// Where a record linked to is.
+    fn remember(&mut self, id: &RecordId) -> Result<Option<Remembered>, StoreError> {
+        if let Some(kept) = self.memory.place(id).filter(|kept| kept.id == *id) {
+            return Ok(Some(kept));
+        }
+        let found = self.find(id)?.map(|place| Remembered { id: *id, row: place.row, time: place.time });
+        if found.is_some() {
+            *self.memory.place(id) = found;
+        }
+        Ok(found)
+    }
+
     fn is_genesis(&self, row: i64) -> Result<bool, StoreError> {
         let mut statement = self.conn.prepare_cached("SELECT 1 FROM genesis WHERE row = ?1")?;
         Ok(self.genesis.contains(&row) || statement.exists(params![row])?)
@@ -183,7 +219,7 @@ impl<'a> Batch<'a> {
     pub(crate) fn add(&mut self, vetted: &Arc<Vetted>, parents: &[i64]) -> Result<(), StoreError> {
         let (record, header) = (&vetted.record, &vetted.record.header);
         let row = self.next_row;
-        let oid = self.owners.number(self.conn, &header.owner)?;
+        let oid = self.memory.number(self.conn, &header.owner)?;
         let flags = if vetted.live { SEEN_LIVE } else { 0 };
         self.conn
             .prepare_cached(
@@ -202,7 +238,11 @@ impl<'a> Batch<'a> {
         self.next_row += 1;
         let place = Place { row, time: header.time, has_value: record.value.is_some() };
         self.added.insert(vetted.id, place);
+<<<<<<< .merge_file_IbYWgQ
         self.order.push((header.time, vetted.id));
+=======
+        *self.memory.place(&vetted.id) = Some(Remembered { id: vetted.id, row, time: header.time });
+>>>>>>> .merge_file_urAUYl
         self.by_id.push((prefix(&vetted.id.0), row));
         self.tips.insert(row);
         for parent in parents {
@@ -210,9 +250,8 @@ impl<'a> Batch<'a> {
                 self.linked.insert(*parent);
             }
         }
-        for (position, selector) in (0_i64..).zip(&record.selectors) {
-            let key = selector_prefix(&selector.key.0);
-            self.selectors.push((key, position, oid, selector.ordinal.0, row));
+        for ((position, selector), key) in (0_i64..).zip(&record.selectors).zip(&vetted.lookups) {
+            self.selectors.push((*key, position, oid, selector.ordinal.0, row));
         }
         if header.kind == Kind::Genesis {
             self.genesis.insert(row);
@@ -368,6 +407,15 @@ impl<'a> Batch<'a> {
 
 /// Adds to one owner's counts at one path; true if something is there now and was not, or the reverse.
 fn count(conn: &Connection, path: PathKey, owner: i64, at: i64, below: i64) -> Result<bool, StoreError> {
+    if at >= 0 && below >= 0 {
+        // Mostly the path is new: then this is all there is to do.
+        let added = conn
+            .prepare_cached("INSERT OR IGNORE INTO presence(path, owner, at, below) VALUES(?1, ?2, ?3, ?4)")?
+            .execute(params![path.0, owner, at, below])?;
+        if added > 0 {
+            return Ok(true);
+        }
+    }
     let mut find = conn.prepare_cached("SELECT at, below FROM presence WHERE path = ?1 AND owner = ?2")?;
     let old: Option<(i64, i64)> =
         find.query_row(params![path.0, owner], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
@@ -378,11 +426,8 @@ fn count(conn: &Connection, path: PathKey, owner: i64, at: i64, below: i64) -> R
     }
     let exists = new != (0, 0);
     if exists {
-        conn.prepare_cached(
-            "INSERT INTO presence(path, owner, at, below) VALUES(?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET at = excluded.at, below = excluded.below",
-        )?
-        .execute(params![path.0, owner, new.0, new.1])?;
+        conn.prepare_cached("UPDATE presence SET at = ?3, below = ?4 WHERE path = ?1 AND owner = ?2")?
+            .execute(params![path.0, owner, new.0, new.1])?;
     } else {
         conn.prepare_cached("DELETE FROM presence WHERE path = ?1 AND owner = ?2")?
             .execute(params![path.0, owner])?;

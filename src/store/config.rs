@@ -13,15 +13,17 @@ use crate::record::Millis;
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
 
 /// Records of one transaction at most.
-pub(crate) const BATCH_RECORDS_MAX: usize = 8_192;
+pub(crate) const BATCH_RECORDS_MAX: usize = 32_768;
 /// Bytes of records in one transaction at most, unless a single record is larger.
-pub(crate) const BATCH_BYTES_MAX: usize = 8 << 20;
+pub(crate) const BATCH_BYTES_MAX: usize = 48 << 20;
+/// While records come in bulk, how long a transaction waits for more of them, in milliseconds.
+pub(crate) const LINGER_MS: u64 = 2_000;
 /// Records verified as one piece; pieces of one call overlap with the writing of earlier pieces.
 pub(crate) const PIECE_RECORDS: usize = 512;
 /// Records handed in and not yet committed at most.
-pub(crate) const QUEUE_RECORDS_MAX: usize = 16_384;
+pub(crate) const QUEUE_RECORDS_MAX: usize = 65_536;
 /// Bytes handed in and not yet committed at most.
-pub(crate) const QUEUE_BYTES_MAX: usize = 32 << 20;
+pub(crate) const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Records waiting for a record they link to at most.
 pub(crate) const ORPHANS_MAX: usize = 10_000;
 /// Bytes of records waiting for a record they link to at most.

@@ -70,6 +70,13 @@ impl Gate {
     }
 }
 
+impl Pass {
+    /// Records inside the gate it passed.
+    pub(crate) fn inside(&self) -> usize {
+        self.gate.records()
+    }
+}
+
 impl Drop for Pass {
     fn drop(&mut self) {
         let mut inside = self.gate.inside.lock();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use super::apply::{Batch, Linked, OwnerNumbers};
+use super::apply::{Batch, Linked, Memory};
 use super::door::Door;
 use super::schema::{self, Found, MIGRATIONS};
 use super::verify::{Vet, Vetted};
@@ -122,11 +122,16 @@ impl Store {
             gauges: Arc::new(Gauges::default()),
         };
         let founder = genesis.founder;
+<<<<<<< .merge_file_YCPXUD
         let vet = Vet { network, founder, rules, clock, readers: Arc::clone(&readers) };
         Ok((
             Inner { network, founder, shared, readers, ranges: Mutex::default(), door: None, lock: None },
             vet,
         ))
+=======
+        let vet = Vet { network, root: shared.root, founder, rules, clock, readers: Arc::clone(&readers) };
+        Ok((Inner { network, founder, shared, readers, door: None, lock: None }, vet))
+>>>>>>> .merge_file_1twYNn
     }
 }
 
@@ -193,14 +198,15 @@ fn write_genesis(
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     schema::lay_out(&tx)?;
     tx.execute("INSERT INTO meta(name, value) VALUES('network', ?1)", params![network.0])?;
-    let mut owners = OwnerNumbers::default();
-    let mut batch = Batch::new(&tx, PathKey::root(network), &mut owners, None)?;
+    let mut memory = Memory::default();
+    let mut batch = Batch::new(&tx, PathKey::root(network), &mut memory, None)?;
     for record in genesis {
         let vetted = Arc::new(Vetted {
             id: record.id(network),
             record: record.clone(),
             paths: SmallVec::new(),
             rest: 0,
+            lookups: SmallVec::new(),
             body: record.encode_body(),
             live: false,
             rules: None,

@@ -27,23 +27,36 @@ pub(crate) fn restore(
     links: &[RecordId],
     value: Option<Vec<u8>>,
 ) -> Result<Record, StoreError> {
-    let Some((front, behind)) = kept.split_at_checked(FRONT) else {
-        return Err(StoreError::Damaged("a stored record is cut short".into()));
-    };
-    let mut body = Vec::with_capacity(kept.len() + TIME_AND_OWNER + LINK * links.len());
-    body.extend_from_slice(front);
-    body.extend_from_slice(&time.0.to_be_bytes()[2..]);
-    body.extend_from_slice(&owner.0);
-    for link in links {
-        body.extend_from_slice(&link.0);
-    }
-    body.extend_from_slice(behind);
+    let body = assemble(kept, time, owner, links, &[])?;
     let mut record = Record::decode_body(&body)
         .map_err(|e| StoreError::Damaged(format!("a stored record cannot be read: {e}")))?;
     if !record.is_deletion() {
         record.value = value;
     }
     Ok(record)
+}
+
+/// The canonical bytes of a row, its value at their end.
+pub(crate) fn assemble(
+    kept: &[u8],
+    time: Millis,
+    owner: &OwnerKey,
+    links: &[RecordId],
+    value: &[u8],
+) -> Result<Vec<u8>, StoreError> {
+    let Some((front, behind)) = kept.split_at_checked(FRONT) else {
+        return Err(StoreError::Damaged("a stored record is cut short".into()));
+    };
+    let mut bytes = Vec::with_capacity(kept.len() + TIME_AND_OWNER + LINK * links.len() + value.len());
+    bytes.extend_from_slice(front);
+    bytes.extend_from_slice(&time.0.to_be_bytes()[2..]);
+    bytes.extend_from_slice(&owner.0);
+    for link in links {
+        bytes.extend_from_slice(&link.0);
+    }
+    bytes.extend_from_slice(behind);
+    bytes.extend_from_slice(value);
+    Ok(bytes)
 }
 
 /// Rows linked to, as varint distances back from `row`.

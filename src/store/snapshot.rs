@@ -21,10 +21,19 @@ use crate::record::{Link, Masked, Millis, NetworkId, OwnerKey, PathKey, Record, 
 const WAIT: Duration = Duration::from_secs(5);
 /// Owner numbers remembered by each connection; past this it starts over.
 const OWNERS_KEPT: usize = 4_096;
+/// Ids of rows remembered by each connection that reads records.
+const IDS_KEPT: usize = 4_096;
 
 /// A record's place in the store. Rows grow as records are admitted: row order is topological.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row(pub(crate) i64);
+
+impl Row {
+    /// The first row to this one.
+    pub fn up_to(self) -> impl Iterator<Item = Row> {
+        (1..=self.0).map(Row)
+    }
+}
 
 /// What one owner has at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,11 +77,13 @@ pub struct Snapshot {
     readers: Arc<Readers>,
 }
 
-/// A connection and what it remembers. Owner numbers never change once committed.
+/// A connection and what it remembers. Owner numbers and the ids of rows never change once committed.
 struct Reader {
     conn: Connection,
     oids: RefCell<HashMap<OwnerKey, i64>>,
     keys: RefCell<HashMap<i64, OwnerKey>>,
+    /// Rows and their ids, each at the place its row says; row 0 is none.
+    ids: RefCell<Vec<(i64, RecordId)>>,
 }
 
 impl Snapshot {
@@ -250,10 +261,25 @@ impl Snapshot {
         Ok((RecordId(found.get(0)?), found.get(1)?, record))
     }
 
-    fn id_of(&self, row: i64) -> Result<RecordId, StoreError> {
+    /// The id of a record linked to.
+    pub(crate) fn id_of(&self, row: i64) -> Result<RecordId, StoreError> {
+        if let Some(id) = self.reader().kept_id(row) {
+            return Ok(id);
+        }
         let mut statement = self.cached("SELECT id FROM record WHERE row = ?1")?;
         let id = statement.query_row(params![row], |row| row.get(0)).optional()?;
-        id.map(RecordId).ok_or_else(|| StoreError::Damaged(format!("row {row} is linked to, but missing")))
+        let id = id
+            .map(RecordId)
+            .ok_or_else(|| StoreError::Damaged(format!("row {row} is linked to, but missing")))?;
+        self.keep_id(row, id);
+        Ok(id)
+    }
+
+    /// Remembers the id of a row, for the records that link to it.
+    pub(crate) fn keep_id(&self, row: i64, id: RecordId) {
+        let mut ids = self.reader().ids.borrow_mut();
+        ids.resize(IDS_KEPT, (0, RecordId([0; 32])));
+        ids[place_of(row)] = (row, id);
     }
 
     /// The number of an owner, if it has any record here.
@@ -304,6 +330,10 @@ impl Drop for Snapshot {
 }
 
 impl Reader {
+    fn kept_id(&self, row: i64) -> Option<RecordId> {
+        self.ids.borrow().get(place_of(row)).filter(|(kept, _)| *kept == row).map(|(_, id)| *id)
+    }
+
     fn remember(&self, oid: i64, key: OwnerKey) {
         let (mut oids, mut keys) = (self.oids.borrow_mut(), self.keys.borrow_mut());
         if oids.len() >= OWNERS_KEPT {
@@ -363,7 +393,12 @@ impl Readers {
         }
         drop(state);
         match schema::open_reader(&self.path, &self.config) {
-            Ok(conn) => Ok(Reader { conn, oids: RefCell::default(), keys: RefCell::default() }),
+            Ok(conn) => Ok(Reader {
+                conn,
+                oids: RefCell::default(),
+                keys: RefCell::default(),
+                ids: RefCell::default(),
+            }),
             Err(error) => {
                 self.lose();
                 Err(error)
@@ -413,6 +448,11 @@ pub(crate) fn find(conn: &Connection, id: &RecordId) -> Result<Option<Place>, St
         }
     }
     Ok(None)
+}
+
+/// Where a connection remembers the id of a row.
+fn place_of(row: i64) -> usize {
+    row.unsigned_abs() as usize % IDS_KEPT
 }
 
 /// A count as SQLite takes it.

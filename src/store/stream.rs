@@ -14,7 +14,7 @@ use std::path::Path;
 use sha3::{Digest, Sha3_256};
 
 use super::config::PIECE_RECORDS;
-use super::{Clock, Config, Refusal, Source, Store, StoreError, Verdict, schema};
+use super::{Clock, Config, Refusal, Row, Source, Store, StoreError, Verdict, schema};
 use crate::record::{Kind, NetworkId, RECORD_MAX, Record};
 
 const MAGIC: &[u8; 8] = b"LFDNSEXP";
@@ -56,11 +56,10 @@ impl Store {
             let snapshot = self.snapshot()?;
             let until = total.min(done + AT_A_TIME as u64);
             for row in done + 1..=until {
-                let (_, _, record) = snapshot.load(row.cast_signed())?;
-                let bytes = record.encode();
-                out.put(&(bytes.len() as u32).to_be_bytes())?;
-                out.put(&[u8::from(record.value.is_some())])?;
-                out.put(&bytes)?;
+                let record = snapshot.encoded(Row(row.cast_signed()))?;
+                out.put(&(record.bytes.len() as u32).to_be_bytes())?;
+                out.put(&[u8::from(record.whole)])?;
+                out.put(&record.bytes)?;
             }
             done = until;
             progress(Progress { done, total, ..Progress::default() });

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use rayon::prelude::*;
 use smallvec::SmallVec;
 
+use super::apply::selector_prefix;
 use super::config::{Clock, DEFERRED_HORIZON_MS, LIVE_GRACE_MS};
 use super::snapshot::Readers;
 use super::{Refusal, Source, Verdict};
@@ -22,6 +23,8 @@ pub(crate) struct Vetted {
     /// Prefixes of its path, shortest first; the last is its slot.
     pub(crate) paths: SmallVec<[PathKey; 4]>,
     pub(crate) rest: u64,
+    /// What the `selector` table knows its names by.
+    pub(crate) lookups: SmallVec<[i64; 4]>,
     pub(crate) body: Vec<u8>,
     /// It came within drift and grace of its own time, and not in an import.
     pub(crate) live: bool,
@@ -49,6 +52,7 @@ pub(crate) enum Vetting {
 /// The pipeline's first stage.
 pub(crate) struct Vet {
     pub(crate) network: NetworkId,
+    pub(crate) root: PathKey,
     pub(crate) founder: OwnerKey,
     pub(crate) rules: Arc<ArcSwap<Rules>>,
     pub(crate) clock: Clock,
@@ -86,7 +90,7 @@ impl Vet {
         if again != *record || !value_fits {
             return Err(Refusal::Malformed(DecodeError::Truncated("value")));
         }
-        Ok((record.id(&self.network), body))
+        Ok((record.id_in(&body, &self.network), body))
     }
 
     /// Which of these are here, with their value if they bring one. Only saves work: the writer asks again.
@@ -114,18 +118,25 @@ impl Vet {
         if until > now.plus(DEFERRED_HORIZON_MS) {
             return Vetting::Done(Verdict::Deferred { id, until });
         }
-        let new_rules = match self.valid(&record, rules) {
+        let new_rules = match self.valid(&record, &id, rules) {
             Ok(new_rules) => new_rules,
             Err(refusal) => return Vetting::Done(Verdict::Refused(refusal)),
         };
+<<<<<<< .merge_file_xY3o5T
         let live = !matches!(source, Source::Import | Source::Sync)
             && now.0.abs_diff(time.0) <= rules.drift_ms + LIVE_GRACE_MS;
         let (paths, rest) = (record.paths(&self.network), record.rest());
         Vetting::Pass(Arc::new(Vetted { id, record, paths, rest, body, live, rules: new_rules }))
+=======
+        let live = source != Source::Import && now.0.abs_diff(time.0) <= rules.drift_ms + LIVE_GRACE_MS;
+        let (paths, rest) = (record.paths_below(&self.root), record.rest());
+        let lookups = record.selectors.iter().map(|selector| selector_prefix(&selector.key.0)).collect();
+        Vetting::Pass(Arc::new(Vetted { id, record, paths, rest, lookups, body, live, rules: new_rules }))
+>>>>>>> .merge_file_yvHzhU
     }
 
     /// Network rules, then signatures. For a genesis record also what it says.
-    fn valid(&self, record: &Record, rules: &Rules) -> Result<Option<Rules>, Refusal> {
+    fn valid(&self, record: &Record, id: &RecordId, rules: &Rules) -> Result<Option<Rules>, Refusal> {
         record.check_rules(rules).map_err(|invalid| match invalid {
             Invalid::ValueMissing => Refusal::ValueMissing(record.header.kind),
             other => Refusal::Invalid(other),
@@ -134,7 +145,7 @@ impl Vet {
             (Some(value), Kind::Genesis) => Some(self.amendment(record, value, rules)?),
             _ => None,
         };
-        record.verify(&self.network).map_err(Refusal::Invalid)?;
+        record.verify_as(id, &self.network).map_err(Refusal::Invalid)?;
         Ok(genesis)
     }
 

@@ -13,10 +13,10 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::apply::{Batch, Changes, Linked, OwnerNumbers};
+use super::apply::{Batch, Changes, Linked, Memory};
 use super::config::{
-    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, BOOK_MAX, Clock, Config, DEFERRED_BYTES_MAX, DEFERRED_MAX,
-    ORPHAN_BYTES_MAX, ORPHANS_MAX,
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, BOOK_MAX, Clock, Config, DEFERRED_BYTES_MAX, DEFERRED_MAX, LINGER_MS,
+    ORPHAN_BYTES_MAX, ORPHANS_MAX, PIECE_RECORDS,
 };
 use super::feed::{Commit, Feed};
 use super::gate::Pass;
@@ -76,7 +76,7 @@ pub(crate) struct Writer {
     shared: Shared,
     inbox: Receiver<Message>,
     held: Option<Message>,
-    owners: OwnerNumbers,
+    memory: Memory,
     orphans: Orphans<Arc<Vetted>>,
     deferred: Deferred<Arc<Vetted>>,
 }
@@ -121,7 +121,7 @@ impl Writer {
             shared,
             inbox,
             held: None,
-            owners: OwnerNumbers::default(),
+            memory: Memory::default(),
             orphans: Orphans::new(Bounds { count: ORPHANS_MAX, bytes: ORPHAN_BYTES_MAX }),
             deferred: Deferred::new(Bounds { count: DEFERRED_MAX, bytes: DEFERRED_BYTES_MAX }),
         }
@@ -145,10 +145,14 @@ impl Writer {
         }
     }
 
-    /// The piece, and all verified ones that wait behind it, up to the bounds of one transaction.
+    /// The piece, and all verified ones that wait behind it, up to the bounds of one transaction. While records
+    /// come in bulk it waits for more of them: the more go into one transaction, the fewer index pages are
+    /// written for each.
     fn gather(&mut self, first: Piece) -> Group {
         let mut group = Group::default();
+        let until = (self.shared.clock)().plus(LINGER_MS);
         let vetted = first.vetted.recv().unwrap_or_default();
+        let mut bulk = vetted.len() >= PIECE_RECORDS;
         group.push(vetted, first.done, first.pass);
         while group.items.len() < BATCH_RECORDS_MAX && group.bytes < BATCH_BYTES_MAX {
             let Ok(message) = self.inbox.try_recv() else { break };
@@ -156,8 +160,15 @@ impl Writer {
                 self.held = Some(message);
                 break;
             };
-            match piece.vetted.try_recv() {
-                Ok(vetted) => group.push(vetted, piece.done, piece.pass),
+            // The other half of what was handed in is verified while this one is written.
+            let more = bulk && 2 * group.len() < piece.pass.inside() && (self.shared.clock)() < until;
+            let received =
+                if more { piece.vetted.recv().map_err(TryRecvError::from) } else { piece.vetted.try_recv() };
+            match received {
+                Ok(vetted) => {
+                    bulk &= vetted.len() >= PIECE_RECORDS;
+                    group.push(vetted, piece.done, piece.pass);
+                }
                 Err(TryRecvError::Disconnected) => group.push(Vec::new(), piece.done, piece.pass),
                 Err(TryRecvError::Empty) => {
                     self.held = Some(Message::Piece(piece));
@@ -182,7 +193,7 @@ impl Writer {
         match self.transact(&group.items, now) {
             Ok((findings, changes)) => self.settle(&mut group, findings, changes),
             Err(error) => {
-                self.owners.clear();
+                self.memory.clear();
                 let refusal = self.refusal_of(&error);
                 tracing::error!(%error, records = group.items.len(), "a transaction failed; nothing of it was kept");
                 self.fail(&mut group, &refusal);
@@ -196,7 +207,7 @@ impl Writer {
     fn transact(&mut self, items: &[Item], now: Millis) -> Result<(Findings, Option<Changes>), StoreError> {
         let tx = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let classifier = self.shared.feed.classifier();
-        let mut batch = Batch::new(&tx, self.shared.root, &mut self.owners, classifier)?;
+        let mut batch = Batch::new(&tx, self.shared.root, &mut self.memory, classifier)?;
         let mut findings = Findings::default();
         let drift = self.shared.rules.load().drift_ms;
         let mut heap: BinaryHeap<Queued> =
@@ -468,6 +479,11 @@ impl Group {
         }
         self.verdicts.push(verdicts);
         self.ends.push((done, pass));
+    }
+
+    /// Records in it, those that need no writing too.
+    fn len(&self) -> usize {
+        self.verdicts.iter().map(Vec::len).sum()
     }
 
     fn answer(&mut self, origin: Origin, verdict: Verdict) {

@@ -64,6 +64,8 @@ pub const MISSING_MAX: usize = 64;
 pub const MISSING_ROUNDS_MAX: u32 = 2;
 /// Records on their way in of which it is remembered who sent them.
 pub const CAME_MAX: usize = 65_536;
+/// How long a record that came may be on its way into the store before it counts as lost, ms.
+pub const CAME_MS: u64 = 20_000;
 /// A record as old as this is no news while a node catches up, ms.
 const FRESH_MS: u64 = 60_000;
 /// How long an answer about a root is awaited, ms.
@@ -179,7 +181,7 @@ pub struct Engine {
     dialling: usize,
     wants: Wants,
     /// Who sent what is on its way into the store.
-    came: HashMap<RecordId, SmallVec<[LinkId; 2]>>,
+    came: HashMap<RecordId, Came>,
     actions: VecDeque<Action>,
     catching_up: Option<Catching>,
     synchronised: bool,
@@ -187,6 +189,21 @@ pub struct Engine {
     agreed: Option<Millis>,
     records_in: Meter,
     records_out: Meter,
+}
+
+/// A record on its way into the store.
+#[derive(Clone, Debug, Default)]
+struct Came {
+    sources: SmallVec<[LinkId; 2]>,
+    until: Millis,
+}
+
+impl Came {
+    fn note(&mut self, source: LinkId) {
+        if !self.sources.contains(&source) {
+            self.sources.push(source);
+        }
+    }
 }
 
 /// A stream from a cursor that is under way.

@@ -21,6 +21,8 @@ pub type LinkId = u64;
 struct Want {
     sources: SmallVec<[LinkId; SOURCES_MAX]>,
     asked: Option<LinkId>,
+    /// It came, and is on its way into the store.
+    arrived: bool,
     /// Not to be asked for before this.
     due: Millis,
     seq: u64,
@@ -68,7 +70,9 @@ impl Wants {
                 want.sources.push(link);
                 self.offers.entry(link).or_default().insert(want.seq, id);
             }
-            want.due = want.due.min(due);
+            if !want.arrived {
+                want.due = want.due.min(due);
+            }
             return true;
         }
         if self.wants.len() >= WANTS_MAX {
@@ -76,7 +80,7 @@ impl Wants {
         }
         let seq = self.next;
         self.next += 1;
-        self.wants.insert(id, Want { sources: SmallVec::from_slice(&[link]), asked: None, due, seq });
+        self.wants.insert(id, Want { sources: SmallVec::from_slice(&[link]), asked: None, arrived: false, due, seq });
         self.offers.entry(link).or_default().insert(seq, id);
         true
     }
@@ -88,7 +92,7 @@ impl Wants {
         for id in offers.values() {
             let Some(want) = self.wants.get_mut(id) else { continue };
             if want.asked.is_none() && want.due <= now {
-                want.asked = Some(link);
+                (want.asked, want.arrived) = (Some(link), false);
                 ids.push(*id);
                 if ids.len() == IDS_MAX {
                     break;
@@ -101,7 +105,7 @@ impl Wants {
     /// It came, from whomever, and is on its way into the store.
     pub fn arrived(&mut self, id: &RecordId, now: Millis) {
         if let Some(want) = self.wants.get_mut(id) {
-            want.asked = None;
+            (want.asked, want.arrived) = (None, true);
             want.due = now.plus(ARRIVED_MS);
         }
     }
@@ -133,12 +137,13 @@ impl Wants {
         }
     }
 
-    /// When something is next to be asked of `link`, which is free.
+    /// When something is next to be asked of `link`, which is free. What arrived does not count: seldom is it
+    /// asked for again, and there may be so much of it that the rest is not seen behind it.
     pub fn due(&self, link: LinkId) -> Option<Millis> {
         let offers = self.offers.get(&link)?;
         let wants = offers.values().filter_map(|id| self.wants.get(id));
         // Few are looked at: they are in the order they came to be wanted.
-        wants.filter(|want| want.asked.is_none()).take(64).map(|want| want.due).min()
+        wants.filter(|want| want.asked.is_none() && !want.arrived).take(64).map(|want| want.due).min()
     }
 
     fn forget_source(&mut self, id: &RecordId, link: LinkId) {
@@ -203,6 +208,19 @@ mod tests {
         wants.drop_link(7);
         assert_eq!(wants.len(), 1);
         assert_eq!(wants.ask(8, NOW), [id(2)]);
+    }
+
+    #[test]
+    fn what_arrived_and_waits_does_not_hide_what_is_due() {
+        let mut wants = Wants::default();
+        for n in 0..100 {
+            wants.want(id(n), 7, NOW);
+            wants.arrived(&id(n), NOW);
+        }
+        wants.want(id(100), 7, NOW);
+        assert_eq!(wants.due(7), Some(NOW));
+        assert_eq!(wants.ask(7, NOW), [id(100)]);
+        assert_eq!(wants.ask(7, NOW.plus(ARRIVED_MS)).len(), 100, "in the end they are asked for again");
     }
 
     #[test]

@@ -29,6 +29,31 @@ fn presence_counts_live_keys_at_and_strictly_below_each_prefix() {
 }
 
 #[test]
+fn a_record_is_sent_as_the_bytes_it_encodes_to() {
+    let bed = Bed::new();
+    let store = bed.create();
+    put(&store, &["a", "a/b#7", "c"].map(|key| bed.record(1, key, "v")));
+    put(&store, &[bed.record(2, "a/b/c", &"long ".repeat(900)), bed.record(3, "d", "v")]);
+    bed.pass(10);
+    let links = store.links_for(3, bed.now()).unwrap();
+    let mut pruned = bed.record_on(&links[0], 1, "e", "not here");
+    pruned.value = None;
+    put(&store, &[bed.record_on(&links[1], 1, "a", ""), pruned, bed.record_on(&links[2], 2, "f", "v")]);
+    let snapshot = store.snapshot().unwrap();
+    let last = snapshot.last_row().unwrap();
+    for row in last.up_to() {
+        let record = snapshot.record(row).unwrap();
+        let whole = record.value.is_some();
+        let expected =
+            Encoded { id: record.id(&bed.network), time: record.header.time, bytes: record.encode(), whole };
+        // Once with and once without the ids of what it links to at hand.
+        assert_eq!(store.snapshot().unwrap().encoded(row).unwrap(), expected, "{row:?}");
+        assert_eq!(snapshot.encoded(row).unwrap(), expected, "{row:?}");
+    }
+    assert!(snapshot.encoded(Row(last.0 + 1)).is_err());
+}
+
+#[test]
 fn heads_are_one_owners_newest_revisions_in_the_order_of_ordinals() {
     let bed = Bed::new();
     let store = bed.create();

@@ -114,7 +114,7 @@ impl Engine {
             if self.wants.of(link) >= WANTS_PER_LINK_MAX {
                 break;
             }
-            if !self.came.contains_key(id) && !view.knows(id) {
+            if !self.underway(id, now) && !view.knows(id) {
                 self.wants.want(*id, link, now);
             }
         }

@@ -4,7 +4,7 @@
 use smallvec::SmallVec;
 
 use super::{
-    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, Engine, FETCHES_MAX, FRESH_MS, MISSING_MAX,
+    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, CAME_MS, Engine, FETCHES_MAX, FRESH_MS, MISSING_MAX,
     MISSING_ROUNDS_MAX, PUSHES, Via, View, WANTS_PER_LINK_MAX,
 };
 use crate::record::{Millis, RecordId};
@@ -20,11 +20,9 @@ impl Engine {
             return;
         }
         for id in ids {
-            if let Some(sources) = self.came.get_mut(id) {
+            if let Some(came) = self.came.get_mut(id).filter(|came| came.until > now) {
                 // It is on its way in; its announcer need not be told of it.
-                if !sources.contains(&link) {
-                    sources.push(link);
-                }
+                came.note(link);
                 continue;
             }
             if !self.wants.contains(id) && view.knows(id) {
@@ -42,13 +40,21 @@ impl Engine {
         for (id, _) in ids {
             self.wants.arrived(id, now);
             if self.came.len() >= CAME_MAX {
+                self.came.retain(|_, came| came.until > now);
+            }
+            if self.came.len() >= CAME_MAX {
                 self.came.clear();
             }
-            let sources = self.came.entry(*id).or_default();
-            if !sources.contains(&link) {
-                sources.push(link);
-            }
+            let came = self.came.entry(*id).or_default();
+            came.until = now.plus(CAME_MS);
+            came.note(link);
         }
+    }
+
+    /// Whether a record came and may still be on its way into the store. Not for ever: an orphan may have had to
+    /// make room, a full disk may have refused it.
+    pub(super) fn underway(&self, id: &RecordId, now: Millis) -> bool {
+        self.came.get(id).is_some_and(|came| came.until > now)
     }
 
     pub(super) fn judged(
@@ -59,7 +65,12 @@ impl Engine {
         verdicts: Vec<Verdict>,
         view: &dyn View,
     ) {
-        let mut orphaned = false;
+        let orphaned = verdicts.iter().any(|verdict| matches!(verdict, Verdict::Orphan { .. }));
+        if via == Via::Fetch
+            && let Some(linked) = self.links.get_mut(&link)
+        {
+            linked.rounds = if orphaned { linked.rounds + 1 } else { 0 };
+        }
         for verdict in verdicts {
             match verdict {
                 Verdict::Accepted(_) => {
@@ -75,7 +86,6 @@ impl Engine {
                 }
                 Verdict::Orphan { id, missing } => {
                     self.wants.settle(&id);
-                    orphaned = true;
                     if via != Via::Stream {
                         self.chase(now, link, &missing, view);
                     }
@@ -94,11 +104,6 @@ impl Engine {
                     self.refused(now, link, &refusal);
                 }
             }
-        }
-        if via == Via::Fetch
-            && let Some(linked) = self.links.get_mut(&link)
-        {
-            linked.rounds = if orphaned { linked.rounds + 1 } else { 0 };
         }
     }
 
@@ -126,7 +131,7 @@ impl Engine {
             return self.dirty(now, link);
         }
         for id in missing {
-            if !self.came.contains_key(id) && !view.knows(id) {
+            if !self.underway(id, now) && !view.knows(id) {
                 self.wants.want(*id, link, now);
             }
         }
@@ -136,23 +141,24 @@ impl Engine {
     pub(super) fn committed(&mut self, now: Millis, points: &[Point], view: &dyn View) {
         let fresh_from = Millis(view.clock().0.saturating_sub(FRESH_MS));
         for (time, id) in points {
-            let sources = self.came.remove(id);
-            let fresh = *time >= fresh_from || sources.is_some();
-            let mut havers = sources.unwrap_or_default();
+            let mut havers = self.came.remove(id).unwrap_or_default().sources;
             havers.extend(self.wants.sources(id));
             self.wants.settle(id);
-            if fresh || self.catching_up.is_none() {
-                self.spread(now, *id, &havers);
+            if *time >= fresh_from {
+                self.spread(now, *id, &havers, PUSHES);
+            } else if self.catching_up.is_none() {
+                // Most of the others have had it for long, or compare roots before they ask.
+                self.spread(now, *id, &havers, 0);
             }
         }
     }
 
-    fn spread(&mut self, now: Millis, id: RecordId, havers: &[LinkId]) {
+    fn spread(&mut self, now: Millis, id: RecordId, havers: &[LinkId], pushes: usize) {
         let lacking = self.links.keys().filter(|link| !havers.contains(link));
         let mut lacking: SmallVec<[LinkId; 16]> = lacking.copied().collect();
         self.dice.shuffle(&mut lacking);
-        let pushed: SmallVec<[LinkId; PUSHES]> = lacking.iter().take(PUSHES).copied().collect();
-        for link in lacking.iter().skip(PUSHES) {
+        let pushed: SmallVec<[LinkId; PUSHES]> = lacking.iter().take(pushes).copied().collect();
+        for link in lacking.iter().skip(pushes) {
             self.announce(now, *link, id);
         }
         if pushed.is_empty() {

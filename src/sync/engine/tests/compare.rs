@@ -1,0 +1,193 @@
+//! Roots, comparisons, streams, and when a node may say that it is in agreement.
+
+use super::*;
+use crate::sync::reconcile::Found;
+
+const OTHER: [u8; 16] = [1; 16];
+
+#[test]
+fn roots_are_compared_now_and_then() {
+    let (mut bed, links) = Bed::with_peers(1);
+    let mut asked = 0;
+    for _ in 0..100 {
+        for link in roots(&bed.wait(1_000)) {
+            asked += 1;
+            assert_eq!(link, links[0]);
+            let root = Root {
+                until: Millis(bed.store.clock.0 - SETTLE_MS),
+                count: 0,
+                fingerprint: Tally::default().fingerprint(),
+                synchronised: true,
+            };
+            bed.handle(Input::Said(link, Message::RootIs(root)));
+        }
+    }
+    assert!((15..=27).contains(&asked), "{asked} in a hundred seconds");
+}
+
+#[test]
+fn equal_roots_are_agreement() {
+    let (mut bed, links) = Bed::with_peers(1);
+    bed.commit(1);
+    assert_eq!(bed.agree(links[0], true), []);
+    assert_eq!(bed.engine.progress(bed.now).lag_ms, Some(0));
+}
+
+#[test]
+fn unequal_roots_lead_to_a_comparison() {
+    let (mut bed, links) = Bed::with_peers(1);
+    let until = bed.asked(links[0]);
+    let root = Root { until, count: 5, fingerprint: OTHER, synchronised: true };
+    let actions = bed.handle(Input::Said(links[0], Message::RootIs(root)));
+    assert_eq!(actions, [Action::Compare(links[0], until)]);
+}
+
+#[test]
+fn a_peer_whose_clock_is_behind_decides_how_far_is_compared() {
+    let (mut bed, links) = Bed::with_peers(1);
+    let until = Millis(bed.asked(links[0]).0 - 500);
+    let root = Root { until, count: 5, fingerprint: OTHER, synchronised: true };
+    let actions = bed.handle(Input::Said(links[0], Message::RootIs(root)));
+    assert_eq!(actions, [Action::Compare(links[0], until)]);
+}
+
+#[test]
+fn a_root_from_the_future_is_answered_up_to_our_own_clock() {
+    let (mut bed, links) = Bed::with_peers(1);
+    let until = bed.store.clock.plus(3_600_000);
+    let root = Root { until, count: 0, fingerprint: OTHER, synchronised: true };
+    let actions = bed.handle(Input::Said(links[0], Message::Root(root)));
+    let [Action::Say(_, Message::RootIs(ours))] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(ours.until, bed.store.clock);
+}
+
+#[test]
+fn an_answer_nobody_asked_for_is_ignored() {
+    let (mut bed, links) = Bed::with_peers(1);
+    let root = Root { until: Millis(1), count: 5, fingerprint: OTHER, synchronised: true };
+    assert_eq!(bed.handle(Input::Said(links[0], Message::RootIs(root))), []);
+}
+
+#[test]
+fn few_comparisons_are_led_at_a_time() {
+    let (mut bed, links) = Bed::with_peers(8);
+    let mut led = 0;
+    for link in &links {
+        let actions = bed.root_is(*link, 5, OTHER, true);
+        led += actions.iter().filter(|action| matches!(action, Action::Compare(..))).count();
+    }
+    assert_eq!(led, COMPARISONS_MAX);
+    bed.handle(Input::Compared(links[0], true, None));
+    let actions = bed.root_is(links[7], 5, OTHER, true);
+    assert!(matches!(actions[..], [Action::Compare(..)]), "{actions:?}");
+}
+
+#[test]
+fn what_a_comparison_found_is_fetched_and_announced() {
+    let (mut bed, links) = Bed::with_peers(1);
+    bed.root_is(links[0], 5, OTHER, true);
+    let found = Found { need: ids(1..3), have: ids(3..5), cut: false };
+    bed.handle(Input::Compared(links[0], true, Some(found)));
+    let actions = bed.wait(2 * ANNOUNCE_GATHER_MS);
+    assert_eq!(fetches(&actions), [(links[0], ids(1..3))]);
+    assert_eq!(announced(&actions), BTreeMap::from([(links[0], ids(3..5))]));
+}
+
+#[test]
+fn after_a_comparison_that_found_something_roots_are_compared_soon() {
+    let (mut bed, links) = Bed::with_peers(1);
+    bed.root_is(links[0], 5, OTHER, true);
+    let found = Found { need: ids(1..3), ..Found::default() };
+    bed.handle(Input::Compared(links[0], true, Some(found)));
+    assert_eq!(roots(&bed.wait(5 * ROOT_SOON_MS)), [links[0]]);
+}
+
+#[test]
+fn a_peer_that_does_not_answer_is_asked_again_later() {
+    let (mut bed, links) = Bed::with_peers(1);
+    bed.asked(links[0]);
+    assert!(roots(&bed.wait(ROOT_WAIT_MS - 1_000)).is_empty());
+    assert_eq!(roots(&bed.wait(1_500)), [links[0]]);
+}
+
+#[test]
+fn a_node_far_behind_streams_instead() {
+    let (mut bed, links) = Bed::with_peers(2);
+    let actions = bed.root_is(links[0], FAR_BEHIND + 1, OTHER, true);
+    assert_eq!(actions, [Action::CatchUp(links[0], FIRST)]);
+    assert_eq!(bed.root_is(links[1], FAR_BEHIND + 1, OTHER, true), [], "from one peer at a time");
+    assert_eq!(bed.engine.progress(bed.now).catching_up, Some((0, FAR_BEHIND + 1)));
+}
+
+#[test]
+fn a_node_that_has_much_streams_from_its_newest_record() {
+    let (mut bed, links) = Bed::with_peers(1);
+    for number in 0..100 {
+        bed.store.points.insert((Millis(1_000 + number), id(number)));
+    }
+    let actions = bed.root_is(links[0], 101 + FAR_BEHIND, OTHER, true);
+    assert_eq!(actions, [Action::CatchUp(links[0], (Millis(1_099), id(99)))]);
+}
+
+#[test]
+fn after_a_stream_roots_are_compared_at_once() {
+    let (mut bed, links) = Bed::with_peers(1);
+    bed.root_is(links[0], 2 * FAR_BEHIND, OTHER, true);
+    bed.handle(Input::Caught(links[0], 2 * FAR_BEHIND));
+    assert_eq!(roots(&bed.wait(0)), [links[0]]);
+    assert_eq!(bed.engine.progress(bed.now).catching_up, None);
+}
+
+#[test]
+fn after_a_stream_that_brought_little_a_comparison_follows() {
+    let (mut bed, links) = Bed::with_peers(1);
+    bed.root_is(links[0], 2 * FAR_BEHIND, OTHER, true);
+    bed.handle(Input::Caught(links[0], 10));
+    let actions = bed.root_is(links[0], 2 * FAR_BEHIND, OTHER, true);
+    assert!(matches!(actions[..], [Action::Compare(..)]), "{actions:?}");
+}
+
+#[test]
+fn a_stream_ends_with_its_connection() {
+    let (mut bed, links) = Bed::with_peers(2);
+    bed.root_is(links[0], 2 * FAR_BEHIND, OTHER, true);
+    bed.handle(Input::Down(links[0], None));
+    let actions = bed.root_is(links[1], 2 * FAR_BEHIND, OTHER, true);
+    assert_eq!(actions, [Action::CatchUp(links[1], FIRST)]);
+}
+
+#[test]
+fn a_node_is_synchronised_when_it_agrees_with_one_that_is() {
+    let mut bed = Bed::of(OWN, false);
+    let link = bed.up(1);
+    assert_eq!(bed.agree(link, true), [Action::Synchronised]);
+    assert!(bed.engine.synchronised());
+    assert_eq!(bed.agree(link, true), [], "once is enough");
+}
+
+#[test]
+fn agreement_with_one_that_never_was_is_none() {
+    let mut bed = Bed::of(OWN, false);
+    let (link, _) = bed.connect(1, false, Hello { synchronised: false, ..hello(1) });
+    assert_eq!(bed.agree(link, false), []);
+    assert!(!bed.engine.synchronised());
+}
+
+#[test]
+fn where_nobody_ever_was_in_agreement_it_is_taken_after_a_while() {
+    let mut bed = Bed::of(OWN, false);
+    let (link, _) = bed.connect(1, false, Hello { synchronised: false, ..hello(1) });
+    let mut waited = 0;
+    while bed.agree(link, false) == [] {
+        waited = bed.now.0 - START.0;
+        assert!(waited < 2 * UNSURE_MS);
+    }
+    assert!(waited + 2 * ROOT_EVERY_MS >= UNSURE_MS && bed.now.0 - START.0 >= UNSURE_MS);
+}
+
+#[test]
+fn a_store_that_cannot_say_compares_nothing_and_does_not_spin() {
+    let (mut bed, _) = Bed::with_peers(3);
+    bed.store.sick = true;
+    assert!(roots(&bed.wait(60_000)).is_empty());
+}

@@ -1,0 +1,251 @@
+//! Peers that mean harm, each with a bound on what it may cost, and an honest peer beside it that is served all the
+//! while. The hostile ones speak the protocol by their own hand over real QUIC.
+#![allow(clippy::unwrap_used)]
+
+#[path = "common/wirepeer.rs"]
+mod wirepeer;
+
+use std::time::{Duration, Instant};
+
+use lfdns::record::{Link, Millis, RecordId};
+use lfdns::store::FIRST;
+use lfdns::sync::face::Peers;
+use lfdns::sync::wire::{FRAME_MAX, Message};
+use tokio::sync::oneshot;
+use wirepeer::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_an_hour_ahead_are_deferred_and_nobody_is_blamed() {
+    let beside = Beside::new().await;
+    let evil = beside.evil().await;
+    let mut gossip = evil.gossip().await;
+    let links = beside.network.links();
+    for n in 0..50 {
+        let ahead = beside.network.record(n, now().plus(3_000_000 + n), &links);
+        gossip.write_all(&record_frame(&ahead)).await.unwrap();
+    }
+    until("they are put aside", || beside.target.store.stats().unwrap().deferred == 50).await;
+    beside.is_served(1).await;
+    assert!(beside.keeps(66), "a clock that differs is nobody's fault");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_of_another_network_learns_nothing() {
+    let beside = Beside::new().await;
+    let elsewhere = Network::new(2);
+    let endpoint = caller(66);
+    let connection = endpoint.connect(beside.target.service.address(), "lfdns").unwrap().await.unwrap();
+    let mut control = connection.open_bi().await.unwrap();
+    say(&mut control.0, &Message::Proof(proof(&connection, &elsewhere.id))).await;
+    assert_eq!(hear(&mut control.1).await, None, "not a byte");
+    let quinn::ConnectionError::ApplicationClosed(closed) = connection.closed().await else {
+        panic!("the connection is closed in words of QUIC")
+    };
+    assert_eq!((closed.error_code.into_inner(), closed.reason.len()), (0, 0), "no reason either");
+    assert!(!beside.keeps(66));
+
+    // Nor does an honest node of the other network, which dials.
+    let stranger = Honest::start(&elsewhere, 67, &[&beside.target]);
+    until("it has tried", || stranger.service.peers().iter().any(|peer| peer.failures > 0)).await;
+    assert!(stranger.connected().is_empty() && !beside.keeps(67));
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_nothing_after_the_handshake_is_let_go() {
+    let beside = Beside::new().await;
+    let endpoint = caller(66);
+    let connection = endpoint.connect(beside.target.service.address(), "lfdns").unwrap().await.unwrap();
+    let begun = Instant::now();
+    let closed = tokio::time::timeout(PATIENCE, connection.closed()).await;
+    assert!(closed.is_ok() && begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn frames_that_are_too_long_or_out_of_place_end_the_connection() {
+    let beside = Beside::new().await;
+    let oversized = [&(FRAME_MAX as u32 + 1).to_be_bytes()[..], &[16]].concat();
+    let senseless = [0, 0, 0, 2, 99, 1];
+    let misplaced = frame(&Message::Turn(vec![1, 2, 3]));
+    let second_hello = frame(&Message::Done);
+    for (key, bytes) in [(66, &oversized[..]), (67, &senseless), (68, &misplaced), (69, &second_hello)] {
+        let mut evil = Evil::enter(&beside.target, &beside.network.id, key).await;
+        let _ = evil.control.0.write_all(bytes).await;
+        evil.thrown_out().await;
+    }
+    for (key, bytes) in [(70, &oversized[..]), (71, &misplaced)] {
+        let evil = Evil::enter(&beside.target, &beside.network.id, key).await;
+        let _ = evil.gossip().await.write_all(bytes).await;
+        evil.thrown_out().await;
+    }
+    for (key, bytes) in [(72, &oversized[..]), (73, &misplaced)] {
+        let evil = Evil::enter(&beside.target, &beside.network.id, key).await;
+        let mut stream = evil.connection.open_bi().await.unwrap();
+        let _ = stream.0.write_all(bytes).await;
+        evil.thrown_out().await;
+    }
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_list_nobody_sent_ends_the_connection() {
+    let beside = Beside::new().await;
+    let evil = beside.evil().await;
+    let mut stream = evil.connection.open_bi().await.unwrap();
+    say(&mut stream.0, &Message::Compare { salt: [1; 16], until: now() }).await;
+    // A range up to time 5 answered with "I lack none, and have nothing more".
+    say(&mut stream.0, &Message::Turn(vec![5, 0, 3, 0, 0])).await;
+    evil.thrown_out().await;
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_replayed_ten_thousand_times_is_known() {
+    let beside = Beside::new().await;
+    let evil = beside.evil().await;
+    let mut gossip = evil.gossip().await;
+    let id = beside.other.write(&beside.network, 5);
+    until("the record is here", || beside.target.holds(&id)).await;
+    let sent = beside.target.store.snapshot().unwrap().sent(&id).unwrap().unwrap();
+    let bytes = frame(&Message::Record { whole: true, bytes: sent.bytes });
+    let records = beside.target.store.stats().unwrap().records;
+    for _ in 0..10_000 {
+        gossip.write_all(&bytes).await.unwrap();
+    }
+    beside.is_served(1).await;
+    assert!(beside.target.store.stats().unwrap().records <= records + 1);
+    assert_eq!(beside.target.progress().missing, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_holds_up_nobody() {
+    let beside = Beside::new().await;
+    let links = beside.network.links();
+    let begun = now().0 - 30_000;
+    let records = (0..3_000).map(|n| beside.network.record(n, Millis(begun + n), &links)).collect();
+    beside.target.store.ingest(records, lfdns::store::Source::Import);
+    let evil = beside.evil().await;
+    // Everything is asked for, again and again, and none of it read.
+    let mut streams = Vec::new();
+    for _ in 0..6 {
+        let mut stream = evil.connection.open_bi().await.unwrap();
+        say(&mut stream.0, &Message::Since(FIRST)).await;
+        streams.push(stream);
+    }
+    for n in 0..20 {
+        beside.is_served(n).await;
+    }
+    drop(streams);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_control_messages_ends_the_connection() {
+    let beside = Beside::new().await;
+    let mut evil = beside.evil().await;
+    let flood = frame(&Message::Peers(Vec::new())).repeat(5_000);
+    let _ = evil.control.0.write_all(&flood).await;
+    evil.thrown_out().await;
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_comparisons_ends_the_connection() {
+    let beside = Beside::new().await;
+    let evil = beside.evil().await;
+    let (thrown, mut out) = oneshot::channel();
+    let connection = evil.connection.clone();
+    let flood = tokio::spawn(async move {
+        while out.try_recv().is_err() {
+            let Ok(mut stream) = connection.open_bi().await else { break };
+            say(&mut stream.0, &Message::Compare { salt: [0; 16], until: now() }).await;
+            say(&mut stream.0, &Message::Turn(Vec::new())).await;
+            let _ = stream.0.finish();
+        }
+    });
+    evil.thrown_out().await;
+    let _ = thrown.send(());
+    flood.await.unwrap();
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn announcements_of_what_does_not_exist_are_bounded_and_forgotten() {
+    let beside = Beside::new().await;
+    let evil = beside.evil().await;
+    let mut gossip = evil.gossip().await;
+    for n in 0..60_u64 {
+        let ids = (0..1_000_u64).map(|m| {
+            let mut id = [0; 32];
+            id[..8].copy_from_slice(&(n * 1_000 + m + 1).to_be_bytes());
+            RecordId(id)
+        });
+        gossip.write_all(&frame(&Message::Announce(ids.collect()))).await.unwrap();
+    }
+    // Whatever is asked for is answered with nothing.
+    let nothing = evil.connection.clone();
+    let answering = tokio::spawn(async move {
+        while let Ok((mut send, _)) = nothing.accept_bi().await {
+            say(&mut send, &Message::Done).await;
+            let _ = send.finish();
+        }
+    });
+    until("some are wanted", || beside.target.progress().missing > 0).await;
+    let wanted = beside.target.progress().missing;
+    assert!(wanted <= 16_384, "{wanted} ids are wanted from one peer");
+    beside.is_served(1).await;
+    until("they are forgotten", || beside.target.progress().missing == 0).await;
+    answering.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_connections_does_not_lock_others_out() {
+    let beside = Beside::new().await;
+    let flood: Vec<_> = (0..8).map(|key| caller(100 + key)).collect();
+    let mut connecting = Vec::new();
+    for n in 0..400 {
+        let connect = flood[n % flood.len()].connect(beside.target.service.address(), "lfdns");
+        // Kept: each waits at the door, or holds its place without a word.
+        connecting.push(tokio::spawn(async move { connect.unwrap().await }));
+    }
+    beside.is_served(1).await;
+    let late = Honest::start(&beside.network, 12, &[&beside.target]);
+    until("a newcomer gets in", || late.connected().contains(&beside.target.service.key())).await;
+    connecting.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn packets_that_are_no_quic_are_ignored() {
+    let beside = Beside::new().await;
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let mut seed = 1_u64;
+    for n in 0..2_000_usize {
+        let mut packet = vec![0_u8; n % 1_400 + 1];
+        for byte in &mut packet {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *byte = (seed >> 56) as u8;
+        }
+        // The receiver's buffer may be full, which is as good.
+        let _ = socket.send_to(&packet, beside.target.service.address());
+    }
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orphans_whose_links_never_come_are_bounded() {
+    let beside = Beside::new().await;
+    let evil = beside.evil().await;
+    let mut gossip = evil.gossip().await;
+    for n in 0..2_000_u64 {
+        let lost = Link { id: RecordId([n as u8; 32]), time: Millis(1) };
+        let other = Link { id: RecordId([(n >> 8) as u8 | 0x80; 32]), time: Millis(1) };
+        let links = if lost.id == other.id { vec![lost, beside.network.links()[0]] } else { vec![lost, other] };
+        let orphan = beside.network.record(n, Millis(now().0 - 5_000), &links);
+        if gossip.write_all(&record_frame(&orphan)).await.is_err() {
+            break;
+        }
+    }
+    beside.is_served(1).await;
+    assert!(beside.keeps(66), "what we do not have yet is nobody's fault");
+    until("its missing links are given up", || beside.target.progress().missing <= 64).await;
+}
