@@ -287,7 +287,8 @@ fn replicate(
 ) -> Result<Service, NodeError> {
     let failed = |source| NodeError::Io { path: home.join(peers::PEERS_JSON), source };
     let saved = peers::load(home).map_err(failed)?;
-    let nobody = saved.peers.is_empty() && config.sync.peers.is_empty() && store.rules().seed_peers.is_empty();
+    let nobody =
+        saved.peers.is_empty() && config.sync.peers.is_empty() && store.rules().seed_peers.is_empty();
     let synchronised = nobody || !peers::is_joining(home);
     if !synchronised {
         resolver.set_ready(false);

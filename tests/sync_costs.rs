@@ -21,7 +21,8 @@ const GROWTH_MAX: u64 = 64 << 20;
 /// CPU time of this process, all threads.
 fn cpu() -> Duration {
     let usage = nix::sys::resource::getrusage(nix::sys::resource::UsageWho::RUSAGE_SELF).unwrap();
-    let of = |time: nix::sys::time::TimeVal| Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1_000);
+    let of =
+        |time: nix::sys::time::TimeVal| Duration::new(time.tv_sec() as u64, time.tv_usec() as u32 * 1_000);
     of(usage.user_time()) + of(usage.system_time())
 }
 
@@ -62,7 +63,6 @@ async fn ten_thousand_bad_signatures_are_cut_off() {
 fn debug_factor() -> u32 {
     if cfg!(debug_assertions) { 4 } else { 1 }
 }
-
 
 fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/status").unwrap();

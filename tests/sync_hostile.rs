@@ -239,7 +239,8 @@ async fn orphans_whose_links_never_come_are_bounded() {
     for n in 0..2_000_u64 {
         let lost = Link { id: RecordId([n as u8; 32]), time: Millis(1) };
         let other = Link { id: RecordId([(n >> 8) as u8 | 0x80; 32]), time: Millis(1) };
-        let links = if lost.id == other.id { vec![lost, beside.network.links()[0]] } else { vec![lost, other] };
+        let links =
+            if lost.id == other.id { vec![lost, beside.network.links()[0]] } else { vec![lost, other] };
         let orphan = beside.network.record(n, Millis(now().0 - 5_000), &links);
         if gossip.write_all(&record_frame(&orphan)).await.is_err() {
             break;

@@ -238,11 +238,8 @@ impl<'a> Batch<'a> {
         self.next_row += 1;
         let place = Place { row, time: header.time, has_value: record.value.is_some() };
         self.added.insert(vetted.id, place);
-<<<<<<< .merge_file_IbYWgQ
         self.order.push((header.time, vetted.id));
-=======
         *self.memory.place(&vetted.id) = Some(Remembered { id: vetted.id, row, time: header.time });
->>>>>>> .merge_file_urAUYl
         self.by_id.push((prefix(&vetted.id.0), row));
         self.tips.insert(row);
         for parent in parents {

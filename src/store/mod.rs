@@ -45,11 +45,8 @@ pub use config::{BOOK_MAX, Clock, Config, Durability, FINDINGS_MAX, PRESENCE_MAX
 pub use error::{QueueFull, Refusal, StoreError};
 pub use feed::{Changed, Classifier, Commit, Subscriber};
 pub use query::{Contender, Group, Listed, Listing, Query, Range};
-<<<<<<< .merge_file_2NoDWh
-pub use ranges::{Part, Ranges, Sent, divide_points};
-=======
+pub use ranges::{Part, Ranges, divide_points};
 pub use sending::Encoded;
->>>>>>> .merge_file_vkhx66
 pub use snapshot::{Head, Presence, Row, Snapshot};
 pub use stream::{EXPORT_HEAD_BYTES, ExportReader, Progress};
 pub use tree::{FIRST, Point, Tally};

@@ -122,16 +122,11 @@ impl Store {
             gauges: Arc::new(Gauges::default()),
         };
         let founder = genesis.founder;
-<<<<<<< .merge_file_YCPXUD
-        let vet = Vet { network, founder, rules, clock, readers: Arc::clone(&readers) };
+        let vet = Vet { network, root: shared.root, founder, rules, clock, readers: Arc::clone(&readers) };
         Ok((
             Inner { network, founder, shared, readers, ranges: Mutex::default(), door: None, lock: None },
             vet,
         ))
-=======
-        let vet = Vet { network, root: shared.root, founder, rules, clock, readers: Arc::clone(&readers) };
-        Ok((Inner { network, founder, shared, readers, door: None, lock: None }, vet))
->>>>>>> .merge_file_1twYNn
     }
 }
 

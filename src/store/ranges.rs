@@ -11,7 +11,7 @@ use super::door::Door;
 use super::snapshot::Snapshot;
 use super::tree::{Overfull, Point, Tally, Tree, between};
 use super::writer::Message;
-use super::{Commit, Readers, Store, StoreError};
+use super::{Commit, Encoded, Readers, Row, Store, StoreError};
 use crate::record::{Millis, RecordId};
 
 /// Ranges with at most this many records are listed and cut exactly, larger ones where buckets begin.
@@ -147,17 +147,6 @@ impl Ranges {
     }
 }
 
-/// A record as it is sent to another node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// Its place in the order.
-    pub point: Point,
-    /// Whether its value is here.
-    pub whole: bool,
-    /// Its canonical bytes, with the value if it is here.
-    pub bytes: Vec<u8>,
-}
-
 impl Snapshot {
     /// Whether a record is here, with its value.
     pub fn holds(&self, id: &RecordId) -> Result<bool, StoreError> {
@@ -171,14 +160,14 @@ impl Snapshot {
     }
 
     /// A record to be sent, if it is here.
-    pub fn sent(&self, id: &RecordId) -> Result<Option<Sent>, StoreError> {
+    pub fn sent(&self, id: &RecordId) -> Result<Option<Encoded>, StoreError> {
         let Some(place) = self.find(id)? else { return Ok(None) };
-        self.sent_row(place.row).map(Some)
+        self.encoded(Row(place.row)).map(Some)
     }
 
     /// Records from `low`, in order, until they take `bytes_max` bytes or `high` is reached; at least one, if
     /// there is one.
-    pub fn sent_from(&self, low: &Point, high: &Point, bytes_max: usize) -> Result<Vec<Sent>, StoreError> {
+    pub fn sent_from(&self, low: &Point, high: &Point, bytes_max: usize) -> Result<Vec<Encoded>, StoreError> {
         let mut statement = self.cached(
             "SELECT row FROM record WHERE (time, id) >= (?1, ?2) AND (time, id) < (?3, ?4) ORDER BY time, id",
         )?;
@@ -187,16 +176,11 @@ impl Snapshot {
         while bytes < bytes_max
             && let Some(row) = rows.next()?
         {
-            let sent = self.sent_row(row.get(0)?)?;
+            let sent = self.encoded(Row(row.get(0)?))?;
             bytes += sent.bytes.len();
             out.push(sent);
         }
         Ok(out)
-    }
-
-    fn sent_row(&self, row: i64) -> Result<Sent, StoreError> {
-        let (id, _, record) = self.load(row)?;
-        Ok(Sent { point: (record.header.time, id), whole: record.value.is_some(), bytes: record.encode() })
     }
 }
 

@@ -122,17 +122,11 @@ impl Vet {
             Ok(new_rules) => new_rules,
             Err(refusal) => return Vetting::Done(Verdict::Refused(refusal)),
         };
-<<<<<<< .merge_file_xY3o5T
         let live = !matches!(source, Source::Import | Source::Sync)
             && now.0.abs_diff(time.0) <= rules.drift_ms + LIVE_GRACE_MS;
-        let (paths, rest) = (record.paths(&self.network), record.rest());
-        Vetting::Pass(Arc::new(Vetted { id, record, paths, rest, body, live, rules: new_rules }))
-=======
-        let live = source != Source::Import && now.0.abs_diff(time.0) <= rules.drift_ms + LIVE_GRACE_MS;
         let (paths, rest) = (record.paths_below(&self.root), record.rest());
         let lookups = record.selectors.iter().map(|selector| selector_prefix(&selector.key.0)).collect();
         Vetting::Pass(Arc::new(Vetted { id, record, paths, rest, lookups, body, live, rules: new_rules }))
->>>>>>> .merge_file_yvHzhU
     }
 
     /// Network rules, then signatures. For a genesis record also what it says.

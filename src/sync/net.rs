@@ -127,8 +127,11 @@ impl Service {
 
         let answers = Arc::new(Answers::new(store.clone(), ranges.clone(), Arc::clone(&clock)));
         let around = Surroundings { facts: facts.clone(), verdicts, answers };
-        let dialler =
-            Arc::new(Dialler { endpoint: endpoint.clone(), client: identity.client, network: store.network() });
+        let dialler = Arc::new(Dialler {
+            endpoint: endpoint.clone(),
+            client: identity.client,
+            network: store.network(),
+        });
         let port = address.port();
         let (hello, greeting) = watch::channel(engine.hello(now, port));
         let answering = Answering {

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lfdns::record::{Compression, Draft, Link, Masking, Millis, Name, NetworkId, Owner, Record, RecordId, Rules, found, hash};
+use lfdns::record::{
+    Compression, Draft, Link, Masking, Millis, Name, NetworkId, Owner, Record, RecordId, Rules, found, hash,
+};
 use lfdns::store::{Clock, Config, Source, Store};
 use lfdns::sync::face::{Peers, Progress};
 use lfdns::sync::net::{Duties, Service, Setup};
@@ -320,4 +322,3 @@ impl Beside {
         self.target.connected().iter().any(|connected| connected.0 == key)
     }
 }
-

@@ -4,8 +4,8 @@
 use smallvec::SmallVec;
 
 use super::{
-    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, CAME_MS, Engine, FETCHES_MAX, FRESH_MS, MISSING_MAX,
-    MISSING_ROUNDS_MAX, PUSHES, Via, View, WANTS_PER_LINK_MAX,
+    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, CAME_MS, Engine, FETCHES_MAX, FRESH_MS,
+    MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, Via, View, WANTS_PER_LINK_MAX,
 };
 use crate::record::{Millis, RecordId};
 use crate::store::{Point, Refusal, Verdict};

@@ -43,11 +43,17 @@ impl Dialler {
         Err(last)
     }
 
-    async fn call(&self, remote: SocketAddr, address: &PeerAddress, hello: Hello) -> Result<Met, HandshakeError> {
+    async fn call(
+        &self,
+        remote: SocketAddr,
+        address: &PeerAddress,
+        hello: Hello,
+    ) -> Result<Met, HandshakeError> {
         let remote = self.from_here(remote)?;
         let connecting =
             self.endpoint.connect_with(self.client.clone(), remote, SERVER_NAME).map_err(gone)?;
-        let connection = timeout(HANDSHAKE, connecting).await.map_err(|_| HandshakeError::Slow)?.map_err(gone)?;
+        let connection =
+            timeout(HANDSHAKE, connecting).await.map_err(|_| HandshakeError::Slow)?.map_err(gone)?;
         line::meet(connection, &self.network, hello, address.key).await
     }
 

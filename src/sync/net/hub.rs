@@ -128,7 +128,8 @@ impl Hub {
     fn next_due(&self) -> Instant {
         let (instant, at) = self.begun;
         let far = Duration::from_secs(1);
-        let engine = self.engine.deadline().map(|due| instant + Duration::from_millis(due.0.saturating_sub(at.0)));
+        let engine =
+            self.engine.deadline().map(|due| instant + Duration::from_millis(due.0.saturating_sub(at.0)));
         let far = Instant::now() + far;
         [engine, self.save_due].into_iter().flatten().fold(far, Instant::min)
     }
@@ -240,7 +241,8 @@ impl Hub {
     }
 
     fn dial(&mut self, address: PeerAddress) {
-        let (dialler, asks, facts) = (Arc::clone(&self.dialler), self.asks.clone(), self.around.facts.clone());
+        let (dialler, asks, facts) =
+            (Arc::clone(&self.dialler), self.asks.clone(), self.around.facts.clone());
         let hello = *self.hello.borrow();
         let hello = Hello { clock: (self.around.answers.clock)(), port: self.port, ..hello };
         self.runtime.spawn(async move {

@@ -18,8 +18,8 @@ use crate::record::NetworkId;
 use crate::sync::NodeKey;
 use crate::sync::engine::{Input, Via};
 use crate::sync::limits::{
-    ANSWERS_PER_PEER, CONTROL_QUEUE, CONTROL_RATE, CONTROL_WINDOW, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES, HANDSHAKE,
-    INTAKE_BATCH, READ_PATIENCE,
+    ANSWERS_PER_PEER, CONTROL_QUEUE, CONTROL_RATE, CONTROL_WINDOW, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES,
+    HANDSHAKE, INTAKE_BATCH, READ_PATIENCE,
 };
 use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
@@ -133,7 +133,11 @@ fn proofs(
     proof(speaker).zip(proof(other)).ok_or_else(|| HandshakeError::Connection("it exports no keys".into()))
 }
 
-async fn expect_proof(reading: &mut Reading, expected: &[u8; 32], key: NodeKey) -> Result<(), HandshakeError> {
+async fn expect_proof(
+    reading: &mut Reading,
+    expected: &[u8; 32],
+    key: NodeKey,
+) -> Result<(), HandshakeError> {
     match reading.next(None).await {
         Ok(Message::Proof(shown)) if tls::is_proof(expected, &shown) => Ok(()),
         Ok(_) | Err(StreamError::Wire(_)) => Err(HandshakeError::Stranger(Some(key))),
@@ -183,7 +187,8 @@ impl Line {
         let gossip_bytes = Arc::new(AtomicUsize::new(0));
         let intake =
             Intake::new(link, around.answers.store.clone(), around.facts.clone(), around.verdicts.clone());
-        let tasks = Tasks { link, connection: connection.clone(), around: around.clone(), intake: intake.clone() };
+        let tasks =
+            Tasks { link, connection: connection.clone(), around: around.clone(), intake: intake.clone() };
         tokio::spawn(tasks.run(writing, reading, controls, frames, Arc::clone(&gossip_bytes)));
         Line { connection, intake, control, gossip, gossip_bytes }
     }

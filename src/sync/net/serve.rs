@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::framed::{Reading, StreamError, Writing};
 use super::intake::{Intake, decode};
 use crate::record::{Millis, Record, RecordId};
-use crate::store::{Clock, Point, Ranges, Sent, Store};
+use crate::store::{Clock, Encoded, Point, Ranges, Store};
 use crate::sync::engine::{Input, Via};
 use crate::sync::limits::{
     ANSWERS_MAX, COMPARE_RATE, COMPARE_WINDOW, INTAKE_BATCH, INTAKE_BATCH_BYTES, READ_PATIENCE, WRITE_BYTES,
@@ -110,7 +110,8 @@ impl Request {
         let mut given = 0;
         for some in ids.chunks(64) {
             let Ok(snapshot) = self.answers.store.snapshot() else { break };
-            let records: Vec<Sent> = some.iter().filter_map(|id| snapshot.sent(id).ok().flatten()).collect();
+            let records: Vec<Encoded> =
+                some.iter().filter_map(|id| snapshot.sent(id).ok().flatten()).collect();
             drop(snapshot);
             for sent in &records {
                 if handle.block_on(self.writing.put_record(sent.whole, &sent.bytes)).is_err() {
@@ -130,9 +131,11 @@ impl Request {
         loop {
             // A fresh view for each piece: an old one would keep the log from being cut.
             let read = self.answers.store.snapshot();
-            let Ok(some) = read.and_then(|snapshot| snapshot.sent_from(&from, &until, WRITE_BYTES)) else { break };
+            let Ok(some) = read.and_then(|snapshot| snapshot.sent_from(&from, &until, WRITE_BYTES)) else {
+                break;
+            };
             let Some(last) = some.last() else { break };
-            from = after(last.point);
+            from = after((last.time, last.id));
             for sent in &some {
                 if handle.block_on(self.writing.put_record(sent.whole, &sent.bytes)).is_err() {
                     return Ok(());
@@ -247,12 +250,20 @@ pub(super) fn lead(
 }
 
 /// Fetches records by id.
-pub(super) async fn fetch(connection: Connection, intake: Intake, ids: &[RecordId]) -> Result<(), StreamError> {
+pub(super) async fn fetch(
+    connection: Connection,
+    intake: Intake,
+    ids: &[RecordId],
+) -> Result<(), StreamError> {
     receive(connection, intake, Message::Want(ids.to_vec()), Via::Fetch, ids.len() as u64).await.map(drop)
 }
 
 /// Streams everything from a cursor; returns how many records came.
-pub(super) async fn catch_up(connection: Connection, intake: Intake, from: Point) -> Result<u64, StreamError> {
+pub(super) async fn catch_up(
+    connection: Connection,
+    intake: Intake,
+    from: Point,
+) -> Result<u64, StreamError> {
     receive(connection, intake, Message::Since(from), Via::Stream, u64::MAX).await
 }
 

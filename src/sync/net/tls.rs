@@ -21,8 +21,8 @@ use super::NetError;
 use crate::record::{NetworkId, hash};
 use crate::sync::NodeKey;
 use crate::sync::limits::{
-    BIDI_STREAMS_MAX, CONNECTION_WINDOW, IDLE, INCOMING_BYTES_MAX, INCOMING_TOTAL_MAX, KEEP_ALIVE, PENDING_MAX,
-    ROUND_TRIP_GUESS, STREAM_WINDOW, UNI_STREAMS_MAX,
+    BIDI_STREAMS_MAX, CONNECTION_WINDOW, IDLE, INCOMING_BYTES_MAX, INCOMING_TOTAL_MAX, KEEP_ALIVE,
+    PENDING_MAX, ROUND_TRIP_GUESS, STREAM_WINDOW, UNI_STREAMS_MAX,
 };
 
 /// The application protocol two nodes agree on.
@@ -149,9 +149,7 @@ impl RawKeys {
     }
 
     fn check(presented: &CertificateDer<'_>) -> Result<(), rustls::Error> {
-        node_key(presented)
-            .map(drop)
-            .ok_or(rustls::Error::InvalidCertificate(CertificateError::BadEncoding))
+        node_key(presented).map(drop).ok_or(rustls::Error::InvalidCertificate(CertificateError::BadEncoding))
     }
 
     fn verify(

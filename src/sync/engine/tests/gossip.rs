@@ -22,7 +22,8 @@ fn a_record_never_goes_back_to_who_sent_or_announced_it() {
     bed.announce(links[1], vec![id(1)]);
     let mut actions = bed.commit(1);
     actions.extend(bed.wait(2 * ANNOUNCE_GATHER_MS));
-    let told: BTreeSet<LinkId> = pushes(&actions).into_iter().chain(announced(&actions).into_keys()).collect();
+    let told: BTreeSet<LinkId> =
+        pushes(&actions).into_iter().chain(announced(&actions).into_keys()).collect();
     assert_eq!(told.into_iter().collect::<Vec<_>>(), links[2..]);
 }
 
