@@ -55,6 +55,8 @@ pub const READ_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Records of one peer between the wire and the verdict.
 pub const INTAKE_RECORDS: usize = 4_096;
+/// Records of a stream from a cursor between the wire and the verdict: many in one transaction cost the least.
+pub const STREAM_RECORDS: usize = 40_960;
 /// Records handed to the store at a time.
 pub const INTAKE_BATCH: usize = 512;
 /// Bytes of them, unless a single one has more.

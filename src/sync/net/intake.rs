@@ -12,7 +12,7 @@ use crate::record::Record;
 use crate::store::{QueueFull, Source, Store, Verdict};
 use crate::sync::bytes::WireError;
 use crate::sync::engine::{Input, Via};
-use crate::sync::limits::{INTAKE_RECORDS, PUSHED_A_SECOND, PUSHED_BYTES_A_SECOND};
+use crate::sync::limits::{INTAKE_RECORDS, PUSHED_A_SECOND, PUSHED_BYTES_A_SECOND, STREAM_RECORDS};
 use crate::sync::wants::LinkId;
 
 /// How long to wait when the store's queue is full.
@@ -24,6 +24,7 @@ pub(super) struct Intake {
     link: LinkId,
     store: Store,
     under_way: Arc<Semaphore>,
+    streamed: Arc<Semaphore>,
     facts: Sender<Input>,
     /// As many verdicts as there are records under way.
     verdicts: UnboundedSender<Input>,
@@ -36,7 +37,14 @@ impl Intake {
         facts: Sender<Input>,
         verdicts: UnboundedSender<Input>,
     ) -> Intake {
-        Intake { link, store, under_way: Arc::new(Semaphore::new(INTAKE_RECORDS)), facts, verdicts }
+        Intake {
+            link,
+            store,
+            under_way: Arc::new(Semaphore::new(INTAKE_RECORDS)),
+            streamed: Arc::new(Semaphore::new(STREAM_RECORDS)),
+            facts,
+            verdicts,
+        }
     }
 
     /// Hands records to the store, in this order, when there is room.
@@ -45,7 +53,8 @@ impl Intake {
             return Ok(());
         }
         let count = records.len() as u32;
-        let room = Arc::clone(&self.under_way).acquire_many_owned(count).await;
+        let room = if via == Via::Stream { &self.streamed } else { &self.under_way };
+        let room = Arc::clone(room).acquire_many_owned(count).await;
         let room = Arc::new(parking_lot::Mutex::new(Some(room.map_err(|_| StreamError::Ended)?)));
         if via != Via::Stream {
             let network = self.store.network();
@@ -70,10 +79,10 @@ impl Intake {
         }
     }
 
-    /// Waits until everything handed in is judged.
+    /// Waits until everything a stream brought is judged.
     pub(super) async fn settle(&self) {
         // Closed only with the connection.
-        let _ = self.under_way.acquire_many(INTAKE_RECORDS as u32).await;
+        let _ = self.streamed.acquire_many(STREAM_RECORDS as u32).await;
     }
 }
 
