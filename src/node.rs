@@ -40,9 +40,9 @@ use crate::sync::net::{Duties, NetError, Service, Setup};
 const TICK: Duration = Duration::from_secs(1);
 /// The name of the network that an empty home is given.
 const PRIVATE: &str = "private";
-/// What a node waits for while it publishes its first zones.
 /// What a node waits for that has joined and was never in agreement with its network.
 const FIRST_AGREEMENT: &str = "the first synchronisation with a peer";
+/// What a node waits for while it publishes its first zones.
 const FIRST_ZONES: &str = "the zones of the first start to be published";
 
 /// What a node is started with.

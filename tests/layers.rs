@@ -49,16 +49,27 @@ struct Reserved {
 }
 
 const DNS_EDGE: &[&str] = &["dns/server.rs", "dns/udp.rs", "dns/tcp.rs", "dns/handler.rs", "dns/encode.rs"];
-const SOCKETS: &[&str] =
-    &["dns/server.rs", "dns/udp.rs", "dns/tcp.rs", "dns/load.rs", "api/server.rs", "sync/net.rs"];
+const SOCKETS: &[&str] = &[
+    "dns/server.rs",
+    "dns/udp.rs",
+    "dns/tcp.rs",
+    "dns/load.rs",
+    "api/server.rs",
+    "sync/net.rs",
+    "sync/net/",
+];
 const SOCKETS_WHY: &str = "sockets are opened at the edges";
 
 const RESERVED: &[Reserved] = &[
     Reserved { mark: Mark::Crate("rusqlite"), homes: &["store/"], why: "the store is the only SQL" },
-    Reserved { mark: Mark::Crate("quinn"), homes: &["sync/net.rs"], why: "decisions of sync are pure" },
+    Reserved {
+        mark: Mark::Crate("quinn"),
+        homes: &["sync/net.rs", "sync/net/"],
+        why: "decisions of sync are pure",
+    },
     Reserved {
         mark: Mark::Crate("rustls"),
-        homes: &["sync/net.rs"],
+        homes: &["sync/net.rs", "sync/net/"],
         why: "keys are presented where QUIC is",
     },
     Reserved { mark: Mark::Crate("hickory_server"), homes: DNS_EDGE, why: "answers are decided without it" },
@@ -71,6 +82,7 @@ const RESERVED: &[Reserved] = &[
             "dns/tcp.rs",
             "dns/handler.rs",
             "sync/net.rs",
+            "sync/net/",
             "api/",
             "node.rs",
             "node/",
@@ -121,12 +133,22 @@ const RESERVED: &[Reserved] = &[
     },
     Reserved {
         mark: Mark::Crate("getrandom"),
-        homes: &["api/token.rs", "node.rs", "node/", "cli/"],
+        homes: &["api/token.rs", "sync/net.rs", "sync/net/", "node.rs", "node/", "cli/"],
         why: "randomness is an argument",
     },
     Reserved {
         mark: Mark::Now,
-        homes: &["api/lf.rs", "api/server.rs", "store/writer.rs", "dns/load.rs", "node.rs", "node/", "cli/"],
+        homes: &[
+            "api/lf.rs",
+            "api/server.rs",
+            "store/writer.rs",
+            "dns/load.rs",
+            "sync/net.rs",
+            "sync/net/",
+            "node.rs",
+            "node/",
+            "cli/",
+        ],
         why: "time is an argument",
     },
     Reserved {

@@ -33,7 +33,6 @@ use super::face::{Peer, Peers, PeersError, Progress};
 use super::limits::FACTS_QUEUE;
 use super::table::{Saved, Table};
 use super::{NodeKey, PeerAddress};
-use crate::record::Rules;
 use crate::store::{Clock, Store, StoreError};
 
 /// Questions waiting for the driver.
@@ -114,7 +113,7 @@ impl Service {
         let mut table = Table::new(identity.key, seed);
         table.restore(saved, now);
         table.configure(&peers, now)?;
-        table.set_rules(&seeds(&store.rules()), now);
+        table.set_rules(&PeerAddress::list(&store.rules().seed_peers), now);
         let engine = Engine::new(identity.key, table, seed.rotate_left(17), synchronised, now);
 
         let ranges = store.ranges()?;
@@ -258,9 +257,4 @@ fn socket(listen: SocketAddr) -> io::Result<std::net::UdpSocket> {
     socket.set_nonblocking(true)?;
     socket.bind(&listen.into())?;
     Ok(socket.into())
-}
-
-/// The seed peers of the rules; those that are none were refused when the rules were made.
-fn seeds(rules: &Rules) -> Vec<PeerAddress> {
-    rules.seed_peers.iter().filter_map(|text| text.parse().ok()).collect()
 }

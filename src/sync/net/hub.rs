@@ -187,7 +187,7 @@ impl Hub {
             Ask::Met(met, dialled) => self.met(met, dialled),
             Ask::Rules => {
                 let now = self.now();
-                self.engine.table().set_rules(&super::seeds(&self.store.rules()), now);
+                self.engine.table().set_rules(&PeerAddress::list(&self.store.rules().seed_peers), now);
             }
         }
     }
