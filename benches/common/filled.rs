@@ -108,6 +108,11 @@ impl Filled {
         links.par_iter().enumerate().map(|(n, links)| mint((n, links))).collect()
     }
 
+    /// Lets time pass.
+    pub fn pass(&self, ms: u64) {
+        self.now.fetch_add(ms, Ordering::SeqCst);
+    }
+
     pub fn ingest(&self, batch: Vec<Record>) {
         let verdicts = self.store.ingest(batch, Source::Local);
         assert!(verdicts.iter().all(|v| v.stored().is_some()), "{:?}", verdicts.first());

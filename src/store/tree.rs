@@ -35,7 +35,9 @@ impl Tally {
     /// Those of `points`.
     pub fn of(points: &[Point]) -> Tally {
         let mut tally = Tally::default();
-        points.iter().for_each(|(_, id)| tally.add(id));
+        for (_, id) in points {
+            tally.add(id);
+        }
         tally
     }
 
@@ -88,7 +90,7 @@ impl Tally {
 struct Entry {
     low: Point,
     tally: Tally,
-    below: Option<Box<Vec<Entry>>>,
+    below: Option<Vec<Entry>>,
 }
 
 /// The tree.
@@ -244,7 +246,7 @@ fn raise(entries: Vec<Entry>) -> Vec<Entry> {
     let mut entries = entries.into_iter().peekable();
     while entries.peek().is_some() {
         let below: Vec<Entry> = entries.by_ref().take(FAN / 2).collect();
-        nodes.push(Entry { low: below[0].low, tally: total(&below), below: Some(Box::new(below)) });
+        nodes.push(Entry { low: below[0].low, tally: total(&below), below: Some(below) });
     }
     nodes
 }
@@ -259,8 +261,8 @@ fn replace(entries: &mut Vec<Entry>, low: &Point, parts: Vec<Entry>) {
     replace(below, low, parts);
     if below.len() > FAN {
         let right = below.split_off(below.len() * 3 / 4);
-        entries[at].tally = total(entries[at].below.as_deref().map_or(&[], Vec::as_slice));
-        let node = Entry { low: right[0].low, tally: total(&right), below: Some(Box::new(right)) };
+        entries[at].tally = total(entries[at].below.as_deref().unwrap_or_default());
+        let node = Entry { low: right[0].low, tally: total(&right), below: Some(right) };
         entries.insert(at + 1, node);
     }
 }

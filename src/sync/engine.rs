@@ -246,7 +246,7 @@ impl Engine {
     pub fn handle(&mut self, now: Millis, input: Input, view: &dyn View) {
         match input {
             Input::Up { link, key, remote, dialled, hello } => {
-                self.up(now, link, key, remote, dialled, hello)
+                self.up(now, link, key, remote, dialled, hello);
             }
             Input::Down(link, fault) => self.down(now, link, fault),
             Input::NotReached(address) => {
@@ -259,9 +259,7 @@ impl Engine {
             Input::Came(link, ids) => self.note_came(now, link, &ids),
             Input::Judged(link, via, verdicts) => self.judged(now, link, via, verdicts, view),
             Input::Committed(points) => self.committed(now, &points, view),
-            Input::Unheard => {
-                self.links.keys().copied().collect::<Vec<_>>().iter().for_each(|link| self.dirty(now, *link))
-            }
+            Input::Unheard => self.unheard(now),
             Input::Fetched(link, ids) => self.fetched(now, link, &ids),
             Input::Compared(link, led, found) => self.compared(now, link, led, found, view),
             Input::Caught(link, count) => self.caught(now, link, count),
@@ -351,7 +349,9 @@ impl Engine {
         if let Some(key) = self.table.remove(who)? {
             let links = self.links.iter().filter(|(_, linked)| linked.key == key);
             let links: Vec<LinkId> = links.map(|(link, _)| *link).collect();
-            links.into_iter().for_each(|link| self.act(Action::Close(link, "removed by the operator")));
+            for link in links {
+                self.act(Action::Close(link, "removed by the operator"));
+            }
         }
         self.act(Action::Save);
         Ok(())
@@ -376,6 +376,14 @@ impl Engine {
             Message::Peers(peers) => self.peers_told(now, link, &peers),
             // Anything else there is no occasion for.
             _ => self.blame(now, link, Offence::Lied, "a message out of place"),
+        }
+    }
+
+    /// Commits passed this engine by: any peer may lack something.
+    fn unheard(&mut self, now: Millis) {
+        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        for link in links {
+            self.dirty(now, link);
         }
     }
 

@@ -72,7 +72,7 @@ pub const ANSWERS_MAX: usize = 16;
 /// Comparisons answered in [`COMPARE_WINDOW`] for one peer.
 pub const COMPARE_RATE: u32 = 60;
 /// See [`COMPARE_RATE`].
-pub const COMPARE_WINDOW: Duration = Duration::from_secs(60);
+pub const COMPARE_WINDOW: Duration = Duration::from_mins(1);
 
 /// Facts from connections waiting for the engine.
 pub const FACTS_QUEUE: usize = 4_096;

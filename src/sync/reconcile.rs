@@ -311,14 +311,14 @@ impl Turn {
             Say::List(short) => {
                 self.bytes.push(LIST);
                 put_varint(&mut self.bytes, short.len() as u64);
-                short.iter().for_each(|id| self.bytes.extend_from_slice(id));
+                self.bytes.extend(short.iter().flatten());
             }
             Say::Found { lacking, extras } => {
                 self.bytes.push(FOUND);
                 put_varint(&mut self.bytes, lacking.len() as u64);
                 self.bytes.extend_from_slice(lacking);
                 put_varint(&mut self.bytes, extras.len() as u64);
-                extras.iter().for_each(|id| self.bytes.extend_from_slice(&id.0));
+                self.bytes.extend(extras.iter().flat_map(|id| id.0));
             }
         }
     }
@@ -368,8 +368,7 @@ mod tests {
         let (mut a, mut b) = (Side::new(ours, scope()), Side::new(theirs, scope()));
         let mut turn = a.open().unwrap();
         let (mut turns, mut bytes) = (1, turn.len());
-        loop {
-            let Some(reply) = b.answer(&turn).unwrap() else { break };
+        while let Some(reply) = b.answer(&turn).unwrap() {
             (turns, bytes) = (turns + 1, bytes + reply.len());
             let Some(next) = a.answer(&reply).unwrap() else { break };
             (turns, bytes) = (turns + 1, bytes + next.len());

@@ -31,7 +31,7 @@ struct Want {
 /// The list.
 #[derive(Default)]
 pub struct Wants {
-    wants: HashMap<RecordId, Want>,
+    listed: HashMap<RecordId, Want>,
     /// For each peer what it has that is wanted, in the order it came to be wanted.
     offers: HashMap<LinkId, BTreeMap<u64, RecordId>>,
     next: u64,
@@ -40,22 +40,22 @@ pub struct Wants {
 impl Wants {
     /// How many ids are wanted.
     pub fn len(&self) -> usize {
-        self.wants.len()
+        self.listed.len()
     }
 
     /// Whether nothing is.
     pub fn is_empty(&self) -> bool {
-        self.wants.is_empty()
+        self.listed.is_empty()
     }
 
     /// Whether this is.
     pub fn contains(&self, id: &RecordId) -> bool {
-        self.wants.contains_key(id)
+        self.listed.contains_key(id)
     }
 
     /// Who is known to have it, if it is wanted.
     pub fn sources(&self, id: &RecordId) -> SmallVec<[LinkId; SOURCES_MAX]> {
-        self.wants.get(id).map(|want| want.sources.clone()).unwrap_or_default()
+        self.listed.get(id).map(|want| want.sources.clone()).unwrap_or_default()
     }
 
     /// How many of them `link` has.
@@ -65,7 +65,7 @@ impl Wants {
 
     /// `link` has this, and this node lacks it; to be asked for at `due`. False: there is no room.
     pub fn want(&mut self, id: RecordId, link: LinkId, due: Millis) -> bool {
-        if let Some(want) = self.wants.get_mut(&id) {
+        if let Some(want) = self.listed.get_mut(&id) {
             if !want.sources.contains(&link) && want.sources.len() < SOURCES_MAX {
                 want.sources.push(link);
                 self.offers.entry(link).or_default().insert(want.seq, id);
@@ -75,12 +75,12 @@ impl Wants {
             }
             return true;
         }
-        if self.wants.len() >= WANTS_MAX {
+        if self.listed.len() >= WANTS_MAX {
             return false;
         }
         let seq = self.next;
         self.next += 1;
-        self.wants.insert(
+        self.listed.insert(
             id,
             Want { sources: SmallVec::from_slice(&[link]), asked: None, arrived: false, due, seq },
         );
@@ -93,7 +93,7 @@ impl Wants {
         let Some(offers) = self.offers.get(&link) else { return Vec::new() };
         let mut ids = Vec::new();
         for id in offers.values() {
-            let Some(want) = self.wants.get_mut(id) else { continue };
+            let Some(want) = self.listed.get_mut(id) else { continue };
             if want.asked.is_none() && want.due <= now {
                 (want.asked, want.arrived) = (Some(link), false);
                 ids.push(*id);
@@ -107,7 +107,7 @@ impl Wants {
 
     /// It came, from whomever, and is on its way into the store.
     pub fn arrived(&mut self, id: &RecordId, now: Millis) {
-        if let Some(want) = self.wants.get_mut(id) {
+        if let Some(want) = self.listed.get_mut(id) {
             (want.asked, want.arrived) = (None, true);
             want.due = now.plus(ARRIVED_MS);
         }
@@ -115,7 +115,7 @@ impl Wants {
 
     /// It is here, or can never be: it is wanted no more.
     pub fn settle(&mut self, id: &RecordId) {
-        let Some(want) = self.wants.remove(id) else { return };
+        let Some(want) = self.listed.remove(id) else { return };
         for link in want.sources {
             if let Some(offers) = self.offers.get_mut(&link) {
                 offers.remove(&want.seq);
@@ -126,7 +126,7 @@ impl Wants {
     /// `link` was asked for these and has sent all it will: who still lacks one asks another.
     pub fn answered(&mut self, link: LinkId, ids: &[RecordId]) {
         for id in ids {
-            if self.wants.get(id).is_some_and(|want| want.asked == Some(link)) {
+            if self.listed.get(id).is_some_and(|want| want.asked == Some(link)) {
                 self.forget_source(id, link);
             }
         }
@@ -144,13 +144,13 @@ impl Wants {
     /// asked for again, and there may be so much of it that the rest is not seen behind it.
     pub fn due(&self, link: LinkId) -> Option<Millis> {
         let offers = self.offers.get(&link)?;
-        let wants = offers.values().filter_map(|id| self.wants.get(id));
+        let wants = offers.values().filter_map(|id| self.listed.get(id));
         // Few are looked at: they are in the order they came to be wanted.
         wants.filter(|want| want.asked.is_none() && !want.arrived).take(64).map(|want| want.due).min()
     }
 
     fn forget_source(&mut self, id: &RecordId, link: LinkId) {
-        let Some(want) = self.wants.get_mut(id) else { return };
+        let Some(want) = self.listed.get_mut(id) else { return };
         want.sources.retain(|source| *source != link);
         if want.asked == Some(link) {
             want.asked = None;
@@ -160,7 +160,7 @@ impl Wants {
             offers.remove(&seq);
         }
         if orphaned {
-            self.wants.remove(id);
+            self.listed.remove(id);
         }
     }
 }

@@ -176,7 +176,9 @@ impl Message {
             }
             Message::Peers(peers) => {
                 put_varint(out, peers.len() as u64);
-                peers.iter().for_each(|(address, key)| put_peer(out, address, key));
+                for (address, key) in peers {
+                    put_peer(out, address, key);
+                }
             }
             Message::Record { whole, bytes } => {
                 out.push(u8::from(*whole));
@@ -184,7 +186,7 @@ impl Message {
             }
             Message::Announce(ids) | Message::Want(ids) => {
                 put_varint(out, ids.len() as u64);
-                ids.iter().for_each(|id| out.extend_from_slice(&id.0));
+                out.extend(ids.iter().flat_map(|id| id.0));
             }
             Message::Compare { salt, until } => {
                 out.extend_from_slice(salt);

@@ -57,7 +57,7 @@ fn a_store_of_a_newer_schema_is_refused_and_left_alone() {
     assert!(matches!(refused, StoreError::NewerSchema { found: 7, .. }), "{refused}");
     Connection::open(&path)
         .unwrap()
-        .pragma_update(None, "user_version", schema::MIGRATIONS.len() as i64)
+        .pragma_update(None, "user_version", schema::MIGRATIONS.len() as u32)
         .unwrap();
     sound(&bed.open());
 }

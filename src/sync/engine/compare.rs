@@ -35,7 +35,8 @@ impl Engine {
             return;
         }
         // The first time there is nothing on its way that this connection has brought or will.
-        let settle = if std::mem::take(&mut linked.new) { 0 } else { SETTLE_MS };
+        let settle = if linked.roots == 0 { 0 } else { SETTLE_MS };
+        linked.roots += 1;
         let until = Millis(view.clock().0.saturating_sub(settle));
         let Some(tally) = view.tally(until) else { return };
         linked.root_awaited = Some((until, now.plus(ROOT_WAIT_MS)));

@@ -25,8 +25,8 @@ pub(super) struct Linked {
     instance: u64,
     /// Whether the peer was once in agreement with the network.
     pub(super) synchronised: bool,
-    /// Nothing was compared yet.
-    pub(super) new: bool,
+    /// Roots asked for.
+    pub(super) roots: u64,
     /// When to compare roots.
     pub(super) root_next: Millis,
     /// Until when an answer to our root is awaited.
@@ -118,7 +118,7 @@ impl Engine {
             callable,
             instance: hello.instance,
             synchronised: hello.synchronised,
-            new: true,
+            roots: 0,
             // Both sides are up at about the same time; one of them need ask.
             root_next: if outgoing { now } else { now.plus(ROOT_SOON_MS) },
             root_awaited: None,
@@ -217,7 +217,9 @@ impl Engine {
         }
         linked.peers_heard = Some(now);
         let from = linked.key;
-        peers.iter().for_each(|(address, key)| self.table.heard(*address, *key, from, now));
+        for (address, key) in peers {
+            self.table.heard(*address, *key, from, now);
+        }
     }
 }
 

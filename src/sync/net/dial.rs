@@ -49,7 +49,7 @@ impl Dialler {
         address: &PeerAddress,
         hello: Hello,
     ) -> Result<Met, HandshakeError> {
-        let remote = self.from_here(remote)?;
+        let remote = self.reachable(remote)?;
         let connecting =
             self.endpoint.connect_with(self.client.clone(), remote, SERVER_NAME).map_err(gone)?;
         let connection =
@@ -58,7 +58,7 @@ impl Dialler {
     }
 
     /// An address in the family of our socket.
-    fn from_here(&self, remote: SocketAddr) -> Result<SocketAddr, HandshakeError> {
+    fn reachable(&self, remote: SocketAddr) -> Result<SocketAddr, HandshakeError> {
         let local = self.endpoint.local_addr().map_err(gone)?;
         match (local.ip(), remote.ip()) {
             (IpAddr::V6(any), IpAddr::V4(ip)) if any == Ipv6Addr::UNSPECIFIED => {

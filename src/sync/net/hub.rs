@@ -149,14 +149,13 @@ impl Hub {
     fn attend(&mut self, fact: Option<Input>) {
         let now = self.now();
         let view = StoreView::new(&self.store, &self.ranges);
-        match fact {
-            Some(fact) => self.engine.handle(now, fact, &view),
-            None => {
-                if self.commits.unheard.swap(false, Ordering::Relaxed) {
-                    self.engine.handle(now, Input::Unheard, &view);
-                }
-                self.engine.tick(now, &view);
+        if let Some(fact) = fact {
+            self.engine.handle(now, fact, &view);
+        } else {
+            if self.commits.unheard.swap(false, Ordering::Relaxed) {
+                self.engine.handle(now, Input::Unheard, &view);
             }
+            self.engine.tick(now, &view);
         }
         drop(view);
         while let Some(action) = self.engine.poll() {

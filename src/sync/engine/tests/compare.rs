@@ -178,7 +178,7 @@ fn where_nobody_ever_was_in_agreement_it_is_taken_after_a_while() {
     let mut bed = Bed::of(OWN, false);
     let (link, _) = bed.connect(1, false, Hello { synchronised: false, ..hello(1) });
     let mut waited = 0;
-    while bed.agree(link, false) == [] {
+    while bed.agree(link, false).is_empty() {
         waited = bed.now.0 - START.0;
         assert!(waited < 2 * UNSURE_MS);
     }

@@ -79,7 +79,12 @@ impl Chaos {
     fn root(&mut self) -> Root {
         let until = Millis(self.bed.store.clock.0 - SETTLE_MS.min(self.dice.below(4_000)));
         let count = self.dice.below(2 * FAR_BEHIND);
-        Root { until, count, fingerprint: [self.dice.below(2) as u8; 16], synchronised: count % 2 == 0 }
+        Root {
+            until,
+            count,
+            fingerprint: [self.dice.below(2) as u8; 16],
+            synchronised: count.is_multiple_of(2),
+        }
     }
 
     fn input(&mut self) -> Option<Input> {
@@ -108,7 +113,7 @@ impl Chaos {
             }
             11 => {
                 let found = Found { need: vec![self.id()], have: vec![self.id()], cut: false };
-                Input::Compared(self.compares.pop()?, true, (link % 3 > 0).then_some(found))
+                Input::Compared(self.compares.pop()?, true, (!link.is_multiple_of(3)).then_some(found))
             }
             12 => Input::Caught(self.streams.pop()?, self.dice.below(FAR_BEHIND)),
             _ => Input::Dropped(link),
