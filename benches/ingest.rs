@@ -7,6 +7,7 @@
 mod filled;
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -137,7 +138,7 @@ impl Spent {
             let spent = spent - before.0.get(&name).copied().unwrap_or(0).min(spent);
             let each = spent as f64 / count as f64 / 1_000.0;
             if each > 0.05 {
-                out += &format!(", {name} {each:.1} µs");
+                let _ = write!(out, ", {name} {each:.1} µs");
             }
         }
         Spent(out)

@@ -332,6 +332,7 @@ pub(crate) fn status(
         network: None,
         orphans: stats.orphans as u64,
         deferred: stats.deferred as u64,
+        fingerprint: store.ranges()?.total().to_string(),
         key: peers.key.map(|key| key.to_string()),
         synchronised: peers.synchronised,
         missing: peers.missing,

@@ -2,13 +2,18 @@
 
 use serde_json::json;
 
-use super::Cx;
 use super::fail::Done;
-use crate::store::CheckOptions;
+use super::{Cx, link};
+use crate::api::Lf;
+use crate::store::{CheckOptions, Store};
+
+/// How often a node that is being written to is asked again.
+const TRIES: usize = 5;
 
 /// Check the store: its pages, every record, a recount of every table made from them.
 ///
-/// Works beside a running node. Ends with code 2 if something is wrong.
+/// Works beside a running node, whose fingerprint of all records (what it compares with its peers) is then
+/// compared with the file's. Ends with code 2 if something is wrong.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Verify every signature again, too.
@@ -17,7 +22,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
-    let report = cx.read_store()?.check(CheckOptions { signatures: args.signatures })?;
+    let store = cx.read_store()?;
+    let mut report = store.check(CheckOptions { signatures: args.signatures })?;
+    report.findings.extend(compare(&store, cx)?);
     let whole = report.findings.is_empty();
     cx.out.result(
         || json!({"records": report.records, "whole": whole, "findings": report.findings}),
@@ -29,4 +36,26 @@ pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
         },
     )?;
     Ok(if whole { Done::Well } else { Done::Differs })
+}
+
+/// What the node that runs on this home says of its records, against what the file holds. A node that is being
+/// written to all the time cannot be compared, which is no finding.
+fn compare(store: &Store, cx: &Cx) -> anyhow::Result<Option<String>> {
+    let Ok(node) = link::connect(cx) else { return Ok(None) };
+    for _ in 0..TRIES {
+        let Ok(before) = node.status() else { return Ok(None) };
+        let counted = store.ranges()?.total();
+        let after = node.status()?;
+        if before.fingerprint != after.fingerprint {
+            continue;
+        }
+        let equal = after.fingerprint == counted.to_string();
+        return Ok((!equal).then(|| {
+            format!(
+                "fingerprint tree: the running node counts {} records, the file holds {}; restart the node",
+                after.db_record_count, counted.count
+            )
+        }));
+    }
+    Ok(None)
 }

@@ -85,6 +85,13 @@ impl Tally {
     }
 }
 
+/// The fingerprint, 32 hexadecimal digits.
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.fingerprint().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// A bucket, or a node with what is below it.
 #[derive(Clone, Debug)]
 struct Entry {

@@ -69,6 +69,8 @@ pub struct Status {
     pub orphans: u64,
     /// Records that wait for their time.
     pub deferred: u64,
+    /// The fingerprint of all records here, 32 hexadecimal digits: equal sets have equal ones.
+    pub fingerprint: String,
     /// The node's own key, by which peers know it; `null` if it has no peers.
     pub key: Option<String>,
     /// Whether the node has once been in agreement with a peer, or need not be.
