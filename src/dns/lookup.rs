@@ -3,6 +3,7 @@
 //! Everything read is noted in the answer's dependencies before it is read, and told to the explanation if
 //! one is wanted. Nothing here knows questions or messages.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -39,6 +40,16 @@ pub(crate) struct Reading<'a> {
     pub(crate) notes: Option<Notes>,
     /// What was read of presence so far: the same few paths are asked again and again.
     pub(crate) present: Present,
+    /// The slot read last: a name's is asked for its delegation, then for its alias, then for what is wanted.
+    pub(crate) last_slot: Option<ReadSlot>,
+}
+
+/// A slot, and what it was read for.
+pub(crate) struct ReadSlot {
+    path: PathKey,
+    ordinals: Vec<u64>,
+    speakers: Speakers,
+    found: Option<Rc<Slot>>,
 }
 
 /// Presence by path and owner, as read.
@@ -116,6 +127,24 @@ impl Reading<'_> {
     /// The slot of `path` as the believed owner fills it. `ordinals` are those of the path's selectors; the
     /// last one's is not looked at.
     pub(crate) fn slot(
+        &mut self,
+        path: &Derived,
+        ordinals: &[u64],
+        speakers: &[OwnerKey],
+    ) -> Result<Option<Rc<Slot>>, StoreError> {
+        let key = path.key();
+        if let Some(last) = &self.last_slot
+            && (last.path, last.ordinals.as_slice(), last.speakers.as_slice()) == (key, ordinals, speakers)
+        {
+            return Ok(last.found.clone());
+        }
+        let found = self.read_slot(path, ordinals, speakers)?.map(Rc::new);
+        let (ordinals, speakers) = (ordinals.to_vec(), speakers.into());
+        self.last_slot = Some(ReadSlot { path: key, ordinals, speakers, found: found.clone() });
+        Ok(found)
+    }
+
+    fn read_slot(
         &mut self,
         path: &Derived,
         ordinals: &[u64],
