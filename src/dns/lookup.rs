@@ -61,6 +61,8 @@ pub(crate) struct Slot {
     pub(crate) path: PathKey,
     pub(crate) owner: OwnerKey,
     last: Arc<Name>,
+    /// The image of the bundle's ordinal, which every question needs.
+    bundle: Masked,
     /// Masked ordinals of the selectors before the last.
     rest: u64,
     /// All heads of RRsets and bundle, if they are few.
@@ -160,11 +162,12 @@ impl Reading<'_> {
             .collect();
         let masking_key = path.names[0].bytes().to_vec();
         let rest = rest_of(&masked);
-        let range = (last.mask(rrset_ordinal(1)), last.mask(BUNDLE_ORDINAL));
+        let bundle = last.mask(BUNDLE_ORDINAL);
+        let range = (last.mask(rrset_ordinal(1)), bundle);
         let heads = self.snapshot.first_heads(&key, &owner, range, HEADS_AT_ONCE + 1)?;
         let few = heads.len() <= HEADS_AT_ONCE;
         let heads = few.then(|| heads.into_iter().filter(|head| head.rest == rest).collect());
-        Ok(Some(Slot { path: key, owner, last: last.clone(), rest, heads, masking_key }))
+        Ok(Some(Slot { path: key, owner, last: last.clone(), bundle, rest, heads, masking_key }))
     }
 
     /// The RRset of a type in a slot: its own record, or the bundle's if that is newer.
@@ -273,7 +276,7 @@ impl Reading<'_> {
         if slot.heads.as_ref().is_some_and(Vec::is_empty) {
             return Ok(None);
         }
-        let masked = slot.last.mask(ordinal);
+        let masked = if ordinal == BUNDLE_ORDINAL { slot.bundle } else { slot.last.mask(ordinal) };
         match &slot.heads {
             Some(heads) => Ok(heads.iter().find(|head| head.ordinal == masked).copied()),
             None => Ok(self.heads(slot, masked, masked)?.pop()),
