@@ -53,8 +53,9 @@ pub const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 /// A stream on which nothing arrives for so long is given up.
 pub const READ_PATIENCE: Duration = Duration::from_secs(15);
 
-/// Records of one peer between the wire and the verdict.
-pub const INTAKE_RECORDS: usize = 4_096;
+/// Records of one peer between the wire and the verdict: half of what the store's queue takes. The store writes
+/// what comes in bulk half of this at a time, and the larger such a transaction, the less each record costs.
+pub const INTAKE_RECORDS: usize = 32_768;
 /// Records handed to the store at a time.
 pub const INTAKE_BATCH: usize = 512;
 /// Bytes of them, unless a single one has more.
