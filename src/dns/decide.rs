@@ -4,6 +4,7 @@
 //! own data; else the closest encloser's wildcard (RFC 4592); else whether the name exists at all (RFC 8020).
 //! Existence looks only at paths, so a stranger's records, and values that do not open, change nothing.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use smallvec::{SmallVec, smallvec};
@@ -223,7 +224,7 @@ impl Decider<'_, '_> {
         Derived { names: self.derived.names[..names].to_vec(), keys: self.derived.keys[..=names].to_vec() }
     }
 
-    fn slot(&mut self, path: &Derived) -> Result<Option<Slot>, StoreError> {
+    fn slot(&mut self, path: &Derived) -> Result<Option<Rc<Slot>>, StoreError> {
         self.reading.slot(path, &self.ordinals, &self.cut.speakers)
     }
 

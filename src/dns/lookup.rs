@@ -3,6 +3,7 @@
 //! Everything read is noted in the answer's dependencies before it is read, and told to the explanation if
 //! one is wanted. Nothing here knows questions or messages.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -39,6 +40,16 @@ pub(crate) struct Reading<'a> {
     pub(crate) notes: Option<Notes>,
     /// What was read of presence so far: the same few paths are asked again and again.
     pub(crate) present: Present,
+    /// The slot read last: a name's is asked for its delegation, then for its alias, then for what is wanted.
+    pub(crate) last_slot: Option<ReadSlot>,
+}
+
+/// A slot, and what it was read for.
+pub(crate) struct ReadSlot {
+    path: PathKey,
+    ordinals: Vec<u64>,
+    speakers: Speakers,
+    found: Option<Rc<Slot>>,
 }
 
 /// Presence by path and owner, as read.
@@ -50,6 +61,8 @@ pub(crate) struct Slot {
     pub(crate) path: PathKey,
     pub(crate) owner: OwnerKey,
     last: Arc<Name>,
+    /// The image of the bundle's ordinal, which every question needs.
+    bundle: Masked,
     /// Masked ordinals of the selectors before the last.
     rest: u64,
     /// All heads of RRsets and bundle, if they are few.
@@ -120,6 +133,24 @@ impl Reading<'_> {
         path: &Derived,
         ordinals: &[u64],
         speakers: &[OwnerKey],
+    ) -> Result<Option<Rc<Slot>>, StoreError> {
+        let key = path.key();
+        if let Some(last) = &self.last_slot
+            && (last.path, last.ordinals.as_slice(), last.speakers.as_slice()) == (key, ordinals, speakers)
+        {
+            return Ok(last.found.clone());
+        }
+        let found = self.read_slot(path, ordinals, speakers)?.map(Rc::new);
+        let (ordinals, speakers) = (ordinals.to_vec(), speakers.into());
+        self.last_slot = Some(ReadSlot { path: key, ordinals, speakers, found: found.clone() });
+        Ok(found)
+    }
+
+    fn read_slot(
+        &mut self,
+        path: &Derived,
+        ordinals: &[u64],
+        speakers: &[OwnerKey],
     ) -> Result<Option<Slot>, StoreError> {
         let key = path.key();
         let Some(owner) = self.voice(&key, speakers)? else { return Ok(None) };
@@ -131,11 +162,12 @@ impl Reading<'_> {
             .collect();
         let masking_key = path.names[0].bytes().to_vec();
         let rest = rest_of(&masked);
-        let range = (last.mask(rrset_ordinal(1)), last.mask(BUNDLE_ORDINAL));
+        let bundle = last.mask(BUNDLE_ORDINAL);
+        let range = (last.mask(rrset_ordinal(1)), bundle);
         let heads = self.snapshot.first_heads(&key, &owner, range, HEADS_AT_ONCE + 1)?;
         let few = heads.len() <= HEADS_AT_ONCE;
         let heads = few.then(|| heads.into_iter().filter(|head| head.rest == rest).collect());
-        Ok(Some(Slot { path: key, owner, last: last.clone(), rest, heads, masking_key }))
+        Ok(Some(Slot { path: key, owner, last: last.clone(), bundle, rest, heads, masking_key }))
     }
 
     /// The RRset of a type in a slot: its own record, or the bundle's if that is newer.
@@ -244,7 +276,7 @@ impl Reading<'_> {
         if slot.heads.as_ref().is_some_and(Vec::is_empty) {
             return Ok(None);
         }
-        let masked = slot.last.mask(ordinal);
+        let masked = if ordinal == BUNDLE_ORDINAL { slot.bundle } else { slot.last.mask(ordinal) };
         match &slot.heads {
             Some(heads) => Ok(heads.iter().find(|head| head.ordinal == masked).copied()),
             None => Ok(self.heads(slot, masked, masked)?.pop()),

@@ -182,6 +182,7 @@ impl Resolver {
             until: None,
             notes: notes.take(),
             present: SmallVec::new(),
+            last_slot: None,
         };
         let mut chase = Chase {
             resolver: self,

@@ -6,7 +6,7 @@
 //! tells an A record from an AAAA. docs/FORMAT.md "Ordinal".
 
 use aes::Aes128;
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use aes::cipher::{Block, BlockCipherEncrypt, KeyInit};
 
 use super::Masked;
 
@@ -26,9 +26,15 @@ impl OrdinalCipher {
 
     /// The image of an ordinal.
     pub fn mask(&self, ordinal: u64) -> Masked {
+        // Every prefix is known beforehand, and the cipher takes many blocks at once in a fraction of the time.
+        let mut blocks: [Block<Aes128>; LEVELS as usize] = [Block::<Aes128>::default(); LEVELS as usize];
+        for (level, to) in (0..LEVELS).zip(&mut blocks) {
+            *to = block(level, prefix(ordinal, level));
+        }
+        self.aes.encrypt_blocks(&mut blocks);
         let (mut low, mut width) = (0_u128, u128::MAX);
-        for level in 0..LEVELS {
-            let left = self.left(level, prefix(ordinal, level), width);
+        for (level, block) in (0..LEVELS).zip(&blocks) {
+            let left = left(block, width);
             if ordinal >> (LEVELS - 1 - level) & 1 == 0 {
                 width = left;
             } else {
@@ -45,7 +51,9 @@ impl OrdinalCipher {
         let image = u128::from_be_bytes(masked.0);
         let (mut low, mut width, mut ordinal) = (0_u128, u128::MAX, 0_u64);
         for level in 0..LEVELS {
-            let left = self.left(level, ordinal, width);
+            let mut block = block(level, ordinal);
+            self.aes.encrypt_block(&mut block);
+            let left = left(&block, width);
             ordinal <<= 1;
             if image < low + left {
                 width = left;
@@ -57,23 +65,27 @@ impl OrdinalCipher {
         }
         (low + width / 2 == image).then_some(ordinal)
     }
+}
 
-    /// The width of the left side: 3e + ((2e·r) >> 64) with e = width / 8 and r the level's randomness.
-    fn left(&self, level: u32, prefix: u64, width: u128) -> u128 {
-        let mut block = [0_u8; 16];
-        block[0] = level as u8;
-        block[8..].copy_from_slice(&prefix.to_be_bytes());
-        let mut block = block.into();
-        self.aes.encrypt_block(&mut block);
-        let mut random = [0_u8; 8];
-        random.copy_from_slice(&block[..8]);
-        let random = u128::from(u64::from_be_bytes(random));
-        let eighth = width >> 3;
-        let twice = eighth * 2;
-        // (2e·r) >> 64 without a 192-bit product: the high half exactly, the low half's carry.
-        let product = (twice >> 64) * random + (((twice & u128::from(u64::MAX)) * random) >> 64);
-        3 * eighth + product
-    }
+/// What is encrypted for one level.
+fn block(level: u32, prefix: u64) -> Block<Aes128> {
+    let mut block = Block::<Aes128>::default();
+    block[0] = level as u8;
+    block[8..].copy_from_slice(&prefix.to_be_bytes());
+    block
+}
+
+/// The width of the left side: 3e + ((2e·r) >> 64) with e = width / 8 and r the level's randomness, the first
+/// half of its encrypted block.
+fn left(block: &Block<Aes128>, width: u128) -> u128 {
+    let mut random = [0_u8; 8];
+    random.copy_from_slice(&block[..8]);
+    let random = u128::from(u64::from_be_bytes(random));
+    let eighth = width >> 3;
+    let twice = eighth * 2;
+    // (2e·r) >> 64 without a 192-bit product: the high half exactly, the low half's carry.
+    let product = (twice >> 64) * random + (((twice & u128::from(u64::MAX)) * random) >> 64);
+    3 * eighth + product
 }
 
 /// The first `level` bits of an ordinal, right-aligned.

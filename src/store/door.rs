@@ -60,7 +60,8 @@ impl Door {
     /// Starts verifying a piece and gives it its place in the writer's queue, in this order of calls.
     fn put(&self, records: Vec<Record>, source: Source, pass: Arc<Pass>, done: Done) {
         let (finished, vetted) = channel::<Vec<Vetting>>();
-        self.send(Message::Piece(Piece { vetted, done, pass }));
+        let bulk = matches!(source, Source::Import | Source::Sync) || records.len() >= PIECE_RECORDS;
+        self.send(Message::Piece(Piece { vetted, done, pass, bulk }));
         let vet = Arc::clone(&self.vet);
         self.pool.spawn(move || {
             // The writer may have gone meanwhile.

@@ -130,6 +130,7 @@ pub(crate) fn open_reader(path: &Path, config: &Config) -> Result<Connection, St
     keep_statements(&conn)?;
     let kib = i64::try_from(config.reader_cache / 1024).unwrap_or(i64::MAX).max(64);
     conn.pragma_update(None, "cache_size", -kib)?;
+    conn.pragma_update(None, "mmap_size", i64::try_from(config.reader_map).unwrap_or(i64::MAX))?;
     Ok(conn)
 }
 

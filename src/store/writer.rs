@@ -16,7 +16,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 use super::apply::{Batch, Changes, Linked, Memory};
 use super::config::{
     BATCH_BYTES_MAX, BATCH_RECORDS_MAX, BOOK_MAX, Clock, Config, DEFERRED_BYTES_MAX, DEFERRED_MAX, LINGER_MS,
-    ORPHAN_BYTES_MAX, ORPHANS_MAX, PIECE_RECORDS,
+    ORPHAN_BYTES_MAX, ORPHANS_MAX,
 };
 use super::feed::{Commit, Feed};
 use super::gate::Pass;
@@ -47,6 +47,8 @@ pub(crate) struct Piece {
     pub(crate) vetted: Receiver<Vec<Vetting>>,
     pub(crate) done: Done,
     pub(crate) pass: Arc<Pass>,
+    /// One of many, whose sender does not mind waiting a little for all of them together.
+    pub(crate) bulk: bool,
 }
 
 /// What others may read while the writer works.
@@ -152,7 +154,7 @@ impl Writer {
         let mut group = Group::default();
         let until = (self.shared.clock)().plus(LINGER_MS);
         let vetted = first.vetted.recv().unwrap_or_default();
-        let mut bulk = vetted.len() >= PIECE_RECORDS;
+        let mut bulk = first.bulk;
         group.push(vetted, first.done, first.pass);
         while group.items.len() < BATCH_RECORDS_MAX && group.bytes < BATCH_BYTES_MAX {
             let Ok(message) = self.inbox.try_recv() else { break };
@@ -166,7 +168,7 @@ impl Writer {
                 if more { piece.vetted.recv().map_err(TryRecvError::from) } else { piece.vetted.try_recv() };
             match received {
                 Ok(vetted) => {
-                    bulk &= vetted.len() >= PIECE_RECORDS;
+                    bulk &= piece.bulk;
                     group.push(vetted, piece.done, piece.pass);
                 }
                 Err(TryRecvError::Disconnected) => group.push(Vec::new(), piece.done, piece.pass),
