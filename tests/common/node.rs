@@ -149,7 +149,8 @@ pub struct Node {
     pub pid: u32,
     /// The line by which it said that it is ready.
     pub ready: String,
-    errors: mpsc::Receiver<String>,
+    /// Several threads may look at a node.
+    errors: parking_lot::Mutex<mpsc::Receiver<String>>,
 }
 
 impl Node {
@@ -178,7 +179,7 @@ impl Node {
             quic: address(&running["quic"]),
             pid: u32::try_from(running["pid"].as_u64().expect("a number")).expect("a process id"),
             ready,
-            errors,
+            errors: parking_lot::Mutex::new(errors),
             child,
         }
     }
@@ -190,15 +191,15 @@ impl Node {
 
     /// Lines it has written to stderr since the last call.
     pub fn said(&self) -> Vec<String> {
-        self.errors.try_iter().collect()
+        self.errors.lock().try_iter().collect()
     }
 
     /// Awaits a line on stderr with these words.
     pub fn awaits(&self, words: &str) -> String {
-        let deadline = Instant::now() + READY;
+        let (deadline, errors) = (Instant::now() + READY, self.errors.lock());
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let line = self.errors.recv_timeout(left);
+            let line = errors.recv_timeout(left);
             let line = line.unwrap_or_else(|_| panic!("the node never said '{words}'"));
             if line.contains(words) {
                 return line;

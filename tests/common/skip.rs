@@ -15,6 +15,12 @@ pub fn skip(reason: &str) {
     let _ = writeln!(std::io::stderr(), "SKIPPED: {reason}");
 }
 
+/// The system refuses what a test needs, and a CI is to allow it: a failure there.
+pub fn refused(reason: &str) {
+    skip(reason);
+    assert!(std::env::var_os(CI).is_none(), "where {CI} is set, this must be permitted: {reason}");
+}
+
 /// Whether a program is installed. Where it is not, this says so and the test is to end.
 pub fn has(program: &str) -> bool {
     let found = found(program);
