@@ -112,7 +112,8 @@ fn fresh_records_arrive_soon(lab: &Lab, dice: &mut Dice) {
             }
         });
     }
-    let [half, _, _] = figures("a fresh record answered by another node, since it was handed in", since_asked.clone());
+    let [half, _, _] =
+        figures("a fresh record answered by another node, since it was handed in", since_asked.clone());
     figures("the same, since it was acknowledged", since_acknowledged);
     let [_, most, _] = percentiles(since_asked);
     assert!(half < FRESH_MAX / 2 && most < FRESH_MAX, "{half:?}, {most:?}");

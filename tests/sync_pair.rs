@@ -246,7 +246,11 @@ fn a_node_of_another_network_learns_nothing() {
         assert!(peers.iter().all(|peer| peer["Connection"].is_null()), "{peers:?}");
         assert!(peers.iter().all(|peer| peer["ReachedMillis"].is_null()), "{peers:?}");
         let status = home.json(["status"]);
-        assert_eq!((&status["PeerCount"], &status["RecordsInPerSecond"]), (&json!(0), &json!(0.0)), "{status}");
+        assert_eq!(
+            (&status["PeerCount"], &status["RecordsInPerSecond"]),
+            (&json!(0), &json!(0.0)),
+            "{status}"
+        );
     }
     assert_eq!(ask(&second, "secret").rcode, NXDOMAIN);
     let addresses = |home: &Home| home.json(["peer", "list"]).as_array().unwrap().len();

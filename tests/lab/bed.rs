@@ -154,7 +154,8 @@ impl Place {
     fn asks_on(&self, socket: &UdpSocket, name: &str) -> Answer {
         socket.send(&Ask::new(&format!("{name}.lf."), TXT).bytes()).expect("a cable");
         let mut answer = [0; 1500];
-        let len = socket.recv(&mut answer).unwrap_or_else(|e| panic!("node {} does not answer DNS: {e}", self.n));
+        let len =
+            socket.recv(&mut answer).unwrap_or_else(|e| panic!("node {} does not answer DNS: {e}", self.n));
         assert!(len >= 12, "an answer has a head");
         // RFC 1035 §4.1.1: RCODE, and how many records answer.
         match (answer[3] & 15, u16::from_be_bytes([answer[6], answer[7]])) {

@@ -22,8 +22,16 @@ pub fn inside(test: &str) -> bool {
     if !PROGRAMS.iter().all(|program| skip::has(program)) {
         return false;
     }
-    let mut unshare =
-        vec!["--net", "--mount", "--propagation", "private", "--pid", "--mount-proc", "--fork", "--kill-child"];
+    let mut unshare = vec![
+        "--net",
+        "--mount",
+        "--propagation",
+        "private",
+        "--pid",
+        "--mount-proc",
+        "--fork",
+        "--kill-child",
+    ];
     if !nix::unistd::geteuid().is_root() {
         unshare.extend(["--user", "--map-root-user"]);
     }
@@ -94,7 +102,8 @@ pub fn command(n: usize, home: &node::Home) -> Command {
 
 fn must(line: &str) {
     let mut words = line.split_whitespace();
-    run(Command::new(words.next().unwrap_or_default()).args(words)).expect("it is permitted in namespaces of our own");
+    run(Command::new(words.next().unwrap_or_default()).args(words))
+        .expect("it is permitted in namespaces of our own");
 }
 
 /// Runs a program to its end: what it printed, or its words where it fails.
