@@ -52,6 +52,8 @@ pub const FAR_BEHIND: u64 = 4_096;
 pub const COMPARISONS_MAX: usize = 3;
 /// Fetches under way with one peer at most.
 pub const FETCHES_MAX: usize = 2;
+/// Agreements with a peer between two audits of a range with keyed sums.
+pub const AUDIT_EVERY: u64 = 16;
 /// Ids wanted from one peer at most.
 pub const WANTS_PER_LINK_MAX: usize = 16_384;
 /// How long an announced record is awaited from elsewhere before it is fetched, ms.
@@ -163,6 +165,8 @@ pub enum Action {
     Fetch(LinkId, Vec<RecordId>),
     /// Lead a comparison of what is before a time.
     Compare(LinkId, Millis),
+    /// Lead one of a range that this number picks, with keyed sums.
+    Audit(LinkId, Millis, u64),
     /// Stream everything from a cursor.
     CatchUp(LinkId, Point),
     /// Remember that this node was once in agreement with its network.

@@ -25,6 +25,8 @@ pub const TURN_READ_MAX: usize = TURN_MAX + 64 * 1024;
 pub const TURNS_MAX: usize = 4_096;
 /// Records one side may be told of that it lacks, in one session; the next session goes on.
 pub const FOUND_MAX: usize = 262_144;
+/// Records of a range whose sum is keyed at most: each costs a hash.
+pub const KEYED_MAX: usize = 4_096;
 /// Ids one answer to a list brings at most; a range that would need more is cut instead.
 const EXTRAS_MAX: usize = 1_024;
 
@@ -124,11 +126,13 @@ const SKIP: u8 = 0;
 const FINGERPRINT: u8 = 1;
 const LIST: u8 = 2;
 const FOUND: u8 = 3;
+const KEYED: u8 = 4;
 
 /// What is said of one range.
 enum Say {
     Skip,
     Fingerprint([u8; 16]),
+    Keyed([u8; 16]),
     List(Vec<[u8; 8]>),
     Found { lacking: Vec<u8>, extras: Vec<RecordId> },
 }
@@ -150,6 +154,30 @@ impl<'s, S: Set + ?Sized> Side<'s, S> {
     pub fn open(&mut self) -> Result<Vec<u8>, ReconcileError> {
         let mut turn = Turn::new();
         self.cut(&mut turn, FIRST, self.scope.until)?;
+        Ok(turn.bytes)
+    }
+
+    /// The first turn of an audit: one range of at most [`KEYED_MAX`] records, chosen by `pick`, with a sum that
+    /// is keyed by the salt. A sum of bare ids could be forged by whoever makes records enough; this one not.
+    pub fn audit(&mut self, pick: u64) -> Result<Vec<u8>, ReconcileError> {
+        let (mut low, mut high, mut pick) = (FIRST, self.scope.until, pick);
+        let mut turn = Turn::new();
+        while self.set.tally(&low, &high)?.count > KEYED_MAX as u64 {
+            let parts = self.set.divide(&low, &high, PARTS)?;
+            let at = (pick % parts.len() as u64) as usize;
+            pick /= PARTS as u64;
+            if at > 0 {
+                low = parts[at - 1].0;
+            }
+            high = parts[at].0;
+        }
+        if low > FIRST {
+            turn.skip(low);
+        }
+        match self.keyed(&low, &high)? {
+            Some(fingerprint) => turn.say(&high, &Say::Keyed(fingerprint)),
+            None => self.cut(&mut turn, low, high)?,
+        }
         Ok(turn.bytes)
     }
 
@@ -197,6 +225,11 @@ impl<'s, S: Set + ?Sized> Side<'s, S> {
                     self.unequal(out, low, high, ours)?;
                 }
             }
+            Say::Keyed(theirs) => match self.keyed(&low, &high)? {
+                Some(ours) if ours == theirs => out.skip(high),
+                Some(_) => self.unequal_keyed(out, low, high)?,
+                None => self.cut(out, low, high)?,
+            },
             Say::List(theirs) => self.compare(out, low, high, &theirs)?,
             Say::Found { lacking, extras } => {
                 self.learn(low, &lacking, extras)?;
@@ -220,6 +253,36 @@ impl<'s, S: Set + ?Sized> Side<'s, S> {
         let short = points.iter().map(|(_, id)| self.shorten(id)).collect();
         self.listed.insert(low, points);
         out.say(&high, &Say::List(short));
+        Ok(())
+    }
+
+    /// The fingerprint of a range with each id hashed under the salt; `None`: it has too many records.
+    fn keyed(&self, low: &Point, high: &Point) -> Result<Option<[u8; 16]>, ReconcileError> {
+        let points = self.set.list(low, high, KEYED_MAX + 1)?;
+        Ok((points.len() <= KEYED_MAX).then(|| self.keyed_tally(&points).fingerprint()))
+    }
+
+    fn keyed_tally(&self, points: &[Point]) -> Tally {
+        let mut tally = Tally::default();
+        for (_, id) in points {
+            let hashed = hash("lfdns keyed v1", &NetworkId([0; 32]), &[&self.scope.salt, &id.0]);
+            tally.add(&RecordId(hashed));
+        }
+        tally
+    }
+
+    fn unequal_keyed(&mut self, out: &mut Turn, low: Point, high: Point) -> Result<(), ReconcileError> {
+        let points = self.set.list(&low, &high, KEYED_MAX)?;
+        if points.len() <= LIST_MAX {
+            let ours = Tally::of(&points);
+            return self.unequal(out, low, high, ours);
+        }
+        let mut begin = 0;
+        for (end, tally) in divide_points(&points, &high, PARTS) {
+            let part = &points[begin..begin + tally.count as usize];
+            begin += part.len();
+            out.say(&end, &Say::Keyed(self.keyed_tally(part).fingerprint()));
+        }
         Ok(())
     }
 
@@ -304,6 +367,10 @@ impl Turn {
         self.written = *high;
         match say {
             Say::Skip => self.bytes.push(SKIP),
+            Say::Keyed(fingerprint) => {
+                self.bytes.push(KEYED);
+                self.bytes.extend_from_slice(fingerprint);
+            }
             Say::Fingerprint(fingerprint) => {
                 self.bytes.push(FINGERPRINT);
                 self.bytes.extend_from_slice(fingerprint);
@@ -328,6 +395,7 @@ fn read_said(reader: &mut Reader<'_>) -> Result<Say, WireError> {
     Ok(match reader.byte()? {
         SKIP => Say::Skip,
         FINGERPRINT => Say::Fingerprint(reader.array()?),
+        KEYED => Say::Keyed(reader.array()?),
         LIST => {
             let count = reader.count("listed ids", LIST_MAX)?;
             Say::List((0..count).map(|_| reader.array()).collect::<Result<_, _>>()?)
@@ -446,6 +514,25 @@ mod tests {
         let none = BTreeSet::from([point(3, 3)]);
         let ran = check(&none, &all);
         assert!(ran.turns > 4, "{} turns", ran.turns);
+    }
+
+    #[test]
+    fn an_audit_finds_what_plain_sums_would_hide() {
+        let all: Vec<Point> = (0..20_000).map(|n| point(n, n)).collect();
+        let mut swapped = all.clone();
+        // As if both sums were equal: an audit does not look at them.
+        swapped[70] = point(70, 99_999);
+        let found = |pick: u64| {
+            let (mut a, mut b) = (Side::new(all.as_slice(), scope()), Side::new(swapped.as_slice(), scope()));
+            let mut turn = a.audit(pick).unwrap();
+            while let Some(reply) = b.answer(&turn).unwrap() {
+                let Some(next) = a.answer(&reply).unwrap() else { break };
+                turn = next;
+            }
+            let (a, b) = (a.finish(), b.finish());
+            a.have == [all[70].1] && b.have == [swapped[70].1]
+        };
+        assert_eq!((0..PARTS as u64).filter(|pick| found(*pick)).count(), 1, "one range of sixteen has it");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Comparing: roots now and then, sessions where they differ, a stream where this node is far behind.
 
 use super::{
-    Action, COMPARISONS_MAX, Catching, Engine, FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS, ROOT_WAIT_MS,
-    SETTLE_MS, UNSURE_MS, View, WANTS_PER_LINK_MAX,
+    AUDIT_EVERY, Action, COMPARISONS_MAX, Catching, Engine, FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS,
+    ROOT_WAIT_MS, SETTLE_MS, UNSURE_MS, View, WANTS_PER_LINK_MAX,
 };
 use crate::record::Millis;
 use crate::store::{FIRST, Tally};
@@ -71,7 +71,8 @@ impl Engine {
         }
         let Some(ours) = view.tally(theirs.until) else { return };
         if ours.fingerprint() == theirs.fingerprint {
-            return self.agree(now, link);
+            self.agree(now, link);
+            return self.audit(link, theirs.until);
         }
         self.differ(now, link, &ours, &theirs, view);
     }
@@ -94,6 +95,16 @@ impl Engine {
         }
         linked.comparing = true;
         self.act(Action::Compare(link, theirs.until));
+    }
+
+    /// Now and then what looks equal is looked at in another way.
+    fn audit(&mut self, link: LinkId, until: Millis) {
+        let pick = self.dice.roll();
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        if linked.roots.is_multiple_of(AUDIT_EVERY) && !linked.comparing {
+            linked.comparing = true;
+            self.act(Action::Audit(link, until, pick));
+        }
     }
 
     pub(super) fn compared(

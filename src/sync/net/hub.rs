@@ -226,7 +226,8 @@ impl Hub {
             Action::Say(link, message) => self.say(link, message),
             Action::Push(links, id) => self.push(&links, &id),
             Action::Fetch(link, ids) => self.fetch(link, ids),
-            Action::Compare(link, until) => self.compare(link, until),
+            Action::Compare(link, until) => self.compare(link, until, None),
+            Action::Audit(link, until, pick) => self.compare(link, until, Some(pick)),
             Action::CatchUp(link, from) => self.catch_up(link, from),
             Action::Synchronised => {
                 tracing::info!("this node agrees with its network");
@@ -312,7 +313,7 @@ impl Hub {
         });
     }
 
-    fn compare(&mut self, link: LinkId, until: Millis) {
+    fn compare(&mut self, link: LinkId, until: Millis, audit: Option<u64>) {
         let Some((connection, _)) = self.line(link) else { return };
         let (facts, answers, handle) =
             (self.around.facts.clone(), Arc::clone(&self.around.answers), self.runtime.clone());
@@ -321,7 +322,7 @@ impl Hub {
             return;
         }
         self.runtime.spawn_blocking(move || {
-            let (fact, fault) = serve::lead(&handle, &connection, link, &answers, (salt, until));
+            let (fact, fault) = serve::lead(&handle, &connection, link, &answers, (salt, until, audit));
             // The driver may have gone.
             drop(handle.block_on(facts.send(fact)));
             if let Some(offence) = fault {

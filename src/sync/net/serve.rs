@@ -230,14 +230,17 @@ pub(super) fn lead(
     connection: &Connection,
     link: LinkId,
     answers: &Answers,
-    (salt, until): ([u8; 16], Millis),
+    (salt, until, audit): ([u8; 16], Millis, Option<u64>),
 ) -> (Input, Option<Offence>) {
     let ranges = answers.ranges.clone();
     let mut side = Side::new(&ranges, Scope { salt, until: (until, RecordId([0; 32])) });
     let ran: Result<(), CompareError> = handle.block_on(async {
         let (send, receive) = connection.open_bi().await.map_err(|_| StreamError::Ended)?;
         let (mut writing, mut reading) = (Writing::new(send), Reading::new(receive, TURN_FRAME_MAX));
-        let first = side.open()?;
+        let first = match audit {
+            Some(pick) => side.audit(pick)?,
+            None => side.open()?,
+        };
         writing.say(&Message::Compare { salt, until }).await?;
         writing.say(&Message::Turn(first)).await?;
         turns(&mut side, &mut writing, &mut reading).await?;

@@ -60,7 +60,7 @@ impl Chaos {
                     self.take(more);
                 }
                 Action::Fetch(link, ids) => self.fetches.push((link, ids)),
-                Action::Compare(link, _) => self.compares.push(link),
+                Action::Compare(link, _) | Action::Audit(link, ..) => self.compares.push(link),
                 Action::CatchUp(link, _) => self.streams.push(link),
                 Action::Say(..) | Action::Push(..) | Action::Synchronised | Action::Save => {}
             }
