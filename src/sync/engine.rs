@@ -297,8 +297,7 @@ impl Engine {
 
     /// When [`Engine::tick`] next has something to do.
     pub fn deadline(&self) -> Option<Millis> {
-        let busy = self.dialling >= links::DIALLING_MAX || self.links.len() >= LINKS_MAX;
-        let dial = if busy { None } else { self.table.next_due() };
+        let dial = if self.room() > 0 { self.table.next_due() } else { None };
         let links = self.links.iter().filter_map(|(link, linked)| {
             let fetch = if linked.fetching < FETCHES_MAX { self.wants.due(*link) } else { None };
             [Some(linked.root_due()), Some(linked.peers_due), linked.announce_due, fetch]

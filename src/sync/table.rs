@@ -251,15 +251,14 @@ impl Table {
         self.heard(at, key, key, now);
     }
 
-    /// Whom to dial now, at most `max`: the operator's and the rules' peers first, then, at most `room`, anchors,
-    /// then heard ones by chance. Each counts as being dialled until [`Table::reached`] or [`Table::failed`]. A pinned key
+    /// Whom to dial now, at most `room`: the operator's and the rules' peers first, then anchors, then heard
+    /// ones by chance. Each counts as being dialled until [`Table::reached`] or [`Table::failed`]. A pinned key
     /// is filled in.
     pub fn due(
         &mut self,
         now: Millis,
         connected: &dyn Fn(&NodeKey) -> bool,
         room: usize,
-        max: usize,
     ) -> Vec<PeerAddress> {
         let mut ripe = Vec::new();
         for index in 0..self.entries.len() {
@@ -282,8 +281,7 @@ impl Table {
         self.full_until = None;
         for (_, _, index) in ripe {
             let key = self.key_of(&self.entries[index]);
-            let wanted = self.entries[index].wanted();
-            if taken.len() >= max || (!wanted && taken.len() >= room) {
+            if taken.len() == room {
                 self.full_until = Some(now.plus(REST_MS));
                 break;
             }

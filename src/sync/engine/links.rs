@@ -13,7 +13,7 @@ use crate::sync::wire::{Hello, Message};
 use crate::sync::{NodeKey, PeerAddress};
 
 /// Dials under way at a time.
-pub(super) const DIALLING_MAX: usize = 8;
+const DIALLING_MAX: usize = 4;
 /// Addresses are heard from a peer once in so long, ms.
 const PEERS_HEARD_MS: u64 = 5_000;
 
@@ -177,24 +177,23 @@ impl Engine {
         }
     }
 
-    /// Connections there is reason to dial beside those that the operator and the rules want.
-    fn room(&self) -> usize {
+    /// Connections there is reason to dial.
+    pub(super) fn room(&self) -> usize {
         let dialled = self.links.values().filter(|linked| linked.traffic.outgoing).count();
         let few = LINKS_WANTED.saturating_sub(self.links.len() + self.dialling);
         let own = DIALLED_WANTED.saturating_sub(dialled + self.dialling);
-        few.max(own)
+        few.max(own).min(DIALLING_MAX.saturating_sub(self.dialling))
     }
 
     pub(super) fn dial(&mut self, now: Millis) {
-        let free = DIALLING_MAX.saturating_sub(self.dialling).min(LINKS_MAX.saturating_sub(self.links.len()));
-        if free == 0 || self.table.next_due().is_none_or(|due| due > now) {
+        let room = self.room();
+        if room == 0 || self.table.next_due().is_none_or(|due| due > now) {
             return;
         }
-        let room = self.room();
         let links = &self.links;
         let connected = |key: &NodeKey| links.values().any(|linked| linked.key == *key);
-        let mut due = self.table.due(now, &connected, room, free);
-        due.extend(self.table.probes(now, free - due.len()));
+        let mut due = self.table.due(now, &connected, room);
+        due.extend(self.table.probes(now, room - due.len()));
         for address in due {
             self.dialling += 1;
             self.act(Action::Dial(address));

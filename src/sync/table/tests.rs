@@ -27,7 +27,7 @@ fn table() -> Table {
 }
 
 fn all(table: &mut Table, now: Millis) -> Vec<PeerAddress> {
-    table.due(now, &|_| false, usize::MAX, usize::MAX)
+    table.due(now, &|_| false, usize::MAX)
 }
 
 /// A peer this node dialled and reached.
@@ -206,7 +206,7 @@ fn wanted_peers_come_first_then_anchors_then_heard_ones() {
     table.add(peer(&format!("198.51.100.1:1#{}", key(101))), Origin::Anchor, START).unwrap();
     table.set_rules(&[peer("seed.example:9908")], START);
     table.add(peer("192.0.2.1:1"), Origin::Operator, START).unwrap();
-    let three = table.due(START, &|_| false, 3, 3);
+    let three = table.due(START, &|_| false, 3);
     let hosts: Vec<&str> = three.iter().map(|peer| peer.host.as_str()).collect();
     assert_eq!(hosts, ["192.0.2.1", "seed.example", "198.51.100.1"]);
     assert!(table.next_due().unwrap() > START, "no spinning while there is no room");
@@ -219,7 +219,7 @@ fn who_is_connected_is_not_dialled() {
     let mut table = table();
     table.called(key(1), at([203, 0, 113, 1]), START);
     table.heard(at([203, 0, 113, 2]), key(2), key(1), START);
-    assert!(table.due(START, &|who| *who == key(2), 5, 5).is_empty());
+    assert!(table.due(START, &|who| *who == key(2), 5).is_empty());
     table.lost(key(1), START.plus(HELD_MIN_MS));
     assert_eq!(all(&mut table, START.plus(2 * HELD_MIN_MS)).len(), 2);
 }
