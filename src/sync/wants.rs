@@ -80,7 +80,10 @@ impl Wants {
         }
         let seq = self.next;
         self.next += 1;
-        self.wants.insert(id, Want { sources: SmallVec::from_slice(&[link]), asked: None, arrived: false, due, seq });
+        self.wants.insert(
+            id,
+            Want { sources: SmallVec::from_slice(&[link]), asked: None, arrived: false, due, seq },
+        );
         self.offers.entry(link).or_default().insert(seq, id);
         true
     }

@@ -182,7 +182,13 @@ impl Bed {
     }
 
     /// What the peer's root is said to be, after this node asked for it.
-    fn root_is(&mut self, link: LinkId, count: u64, fingerprint: [u8; 16], synchronised: bool) -> Vec<Action> {
+    fn root_is(
+        &mut self,
+        link: LinkId,
+        count: u64,
+        fingerprint: [u8; 16],
+        synchronised: bool,
+    ) -> Vec<Action> {
         let until = self.asked(link);
         self.handle(Input::Said(link, Message::RootIs(Root { until, count, fingerprint, synchronised })))
     }
