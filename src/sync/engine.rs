@@ -2,7 +2,7 @@
 //! compares. Pure: facts go in with [`Engine::handle`], actions come out of [`Engine::poll`], and
 //! [`Engine::deadline`] says when to call again. `net` acts; a simulation can too. docs/SYNC.md.
 //!
-//! * [`gossip`](self): fresh records are pushed whole to [`PUSHES`] peers and announced to the rest; what is
+//! * [`gossip`](self): fresh records are pushed whole to [`PUSHES`] peers, passed on to [`RELAYS`], announced to the rest; what is
 //!   announced, and what an orphan links to, is fetched by way of the [`Wants`].
 //! * comparison: every [`ROOT_EVERY_MS`], and soon after anything was dropped, roots are compared; where they
 //!   differ a session finds the differences, or, far behind, everything is streamed from a cursor.
@@ -32,14 +32,23 @@ use crate::store::{Point, Tally, Verdict};
 use links::Linked;
 use meter::Meter;
 
-/// Connections at a time at most.
+/// Connections at a time at most, guests not counted.
 pub const LINKS_MAX: usize = 64;
+/// Of them, those that others dialled: strangers do not keep a node from calling whom it wants.
+pub const CALLERS_MAX: usize = LINKS_MAX - LINKS_WANTED;
+/// Callers beyond that who are let in for a moment, to be told of other nodes: a full seed must not be a dead end.
+pub const GUESTS_MAX: usize = 16;
+/// How long a guest may stay, ms.
+pub const GUEST_MS: u64 = 2_000;
 /// Connections a node seeks to have.
 pub const LINKS_WANTED: usize = 8;
 /// Connections it seeks to have dialled itself, whoever else called: strangers do not decide alone whom it knows.
 pub const DIALLED_WANTED: usize = 4;
-/// Peers a fresh record is pushed to whole.
+/// Peers a record that was written here is pushed to whole.
 pub const PUSHES: usize = 3;
+/// Peers a record that came from another is pushed to whole. With three, everybody got everything three times over; with
+/// one, each second or third record twice, and the last of 300 nodes has it a third later (tests/sync_sim.rs).
+pub const RELAYS: usize = 1;
 /// How often roots are compared with each peer, give or take a quarter, ms.
 pub const ROOT_EVERY_MS: u64 = 5_000;
 /// How soon they are after something was dropped, ms.
@@ -72,6 +81,11 @@ pub const CAME_MS: u64 = 20_000;
 const FRESH_MS: u64 = 60_000;
 /// How long an answer about a root is awaited, ms.
 const ROOT_WAIT_MS: u64 = 10_000;
+/// How often an address of a peer that called is tried, ms: who is never reached is told to nobody.
+const PROBE_EVERY_MS: u64 = 250;
+/// How often a node that has all the connections it seeks makes another and gives one up for it, ms: else two halves
+/// of a network that was cut for long, each content with itself, would never find each other again.
+pub const EXPLORE_EVERY_MS: u64 = 30_000;
 /// How often addresses are told, ms.
 const PEERS_EVERY_MS: u64 = 30_000;
 /// Addresses told at a time.
@@ -183,6 +197,10 @@ pub struct Engine {
     table: Table,
     links: BTreeMap<LinkId, Linked>,
     dialling: usize,
+    /// When the table next has somebody to dial, to try, and at which version it said so: asking it costs a pass.
+    table_due: (u64, Option<Millis>, Option<Millis>),
+    probe_next: Millis,
+    explore_next: Millis,
     wants: Wants,
     /// Who sent what is on its way into the store.
     came: HashMap<RecordId, Came>,
@@ -225,6 +243,9 @@ impl Engine {
         Engine {
             own,
             instance: dice.roll(),
+            table_due: (u64::MAX, None, None),
+            probe_next: now,
+            explore_next: now.plus(dice.about(EXPLORE_EVERY_MS)),
             dice,
             table,
             links: BTreeMap::new(),
@@ -276,13 +297,17 @@ impl Engine {
                 self.dirty(now, link);
             }
         }
+        self.table_due = self.ask_table();
     }
 
     /// Does whatever is due.
     pub fn tick(&mut self, now: Millis, view: &dyn View) {
+        self.table_due = self.ask_table();
         self.dial(now);
+        self.table_due = self.ask_table();
         let links: Vec<LinkId> = self.links.keys().copied().collect();
         for link in links {
+            self.see_off(now, link);
             self.flush_announcements(now, link);
             self.fetch(now, link);
             self.ask_root(now, link, view);
@@ -297,10 +322,10 @@ impl Engine {
 
     /// When [`Engine::tick`] next has something to do.
     pub fn deadline(&self) -> Option<Millis> {
-        let dial = if self.room() > 0 { self.table.next_due() } else { None };
+        let dial = self.next_dial();
         let links = self.links.iter().filter_map(|(link, linked)| {
             let fetch = if linked.fetching < FETCHES_MAX { self.wants.due(*link) } else { None };
-            [Some(linked.root_due()), Some(linked.peers_due), linked.announce_due, fetch]
+            [Some(linked.root_due()), Some(linked.peers_due), linked.guest_until, linked.announce_due, fetch]
                 .into_iter()
                 .flatten()
                 .min()

@@ -55,6 +55,8 @@ pub const BACKOFF_MAX_MS: u64 = 600_000;
 /// The longest pause where the operator or the rules want the peer, milliseconds: names must agree within ten
 /// seconds of the end of a partition.
 pub const BACKOFF_WANTED_MAX_MS: u64 = 4_000;
+/// The longest pause where such a peer answers and hangs up, milliseconds: it is full, and a thousand others call.
+pub const BRIEF_WANTED_MAX_MS: u64 = 60_000;
 /// The pause after a connection that held, milliseconds, before jitter.
 pub const LOST_PAUSE_MS: u64 = 1_000;
 /// A connection that ends sooner counts as a failure, milliseconds: else who accepts and hangs up is dialled
@@ -81,6 +83,8 @@ pub struct Table {
     shuns: Shuns,
     /// No dial before this: there was no room.
     full_until: Option<Millis>,
+    /// Counts what may have changed whom to dial when.
+    version: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +104,8 @@ struct By {
 #[derive(Clone, Debug)]
 struct Entry {
     address: PeerAddress,
+    /// The address, if it is written as one and not as a name.
+    at: Option<SocketAddr>,
     by: By,
     /// Kept from an earlier run.
     anchor: bool,
@@ -120,6 +126,7 @@ struct Entry {
 impl Entry {
     fn new(address: PeerAddress, now: Millis) -> Entry {
         Entry {
+            at: address.socket(),
             address,
             by: By::default(),
             anchor: false,
@@ -165,12 +172,19 @@ impl Table {
             up: BTreeMap::new(),
             shuns: Shuns::default(),
             full_until: None,
+            version: 0,
         }
+    }
+
+    /// Another number than before whenever [`Table::next_due`] or [`Table::next_probe`] may say something else.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// Adds one address: [`Origin::Operator`] is `peer add`, which is written down; [`Table::configure`] is for
     /// what stands in the configuration. One that was told of comes by [`Table::heard`].
     pub fn add(&mut self, address: PeerAddress, origin: Origin, now: Millis) -> Result<(), PeersError> {
+        self.version += 1;
         if address.key == Some(self.own) {
             return Err(PeersError::Itself(address.to_string()));
         }
@@ -215,6 +229,7 @@ impl Table {
     }
 
     fn replace(&mut self, peers: &[PeerAddress], now: Millis, flag: fn(&mut Entry) -> &mut bool) {
+        self.version += 1;
         for entry in &mut self.entries {
             *flag(entry) = false;
         }
@@ -236,6 +251,7 @@ impl Table {
         {
             return;
         }
+        self.version += 1;
         let mut entry = Entry::new(PeerAddress::of(address, Some(key)), now);
         entry.teller = Some(from);
         self.entries.push(entry);
@@ -244,6 +260,7 @@ impl Table {
     /// An incoming peer proved itself; `at` is where it says that it can be called. It is told to nobody
     /// before a dial of ours worked there.
     pub fn called(&mut self, key: NodeKey, at: SocketAddr, now: Millis) {
+        self.version += 1;
         if key == self.own {
             return;
         }
@@ -260,6 +277,7 @@ impl Table {
         connected: &dyn Fn(&NodeKey) -> bool,
         room: usize,
     ) -> Vec<PeerAddress> {
+        self.version += 1;
         let mut ripe = Vec::new();
         for index in 0..self.entries.len() {
             let entry = &self.entries[index];
@@ -272,7 +290,10 @@ impl Table {
             } else if let Some(until) = self.shunned_until(&self.entries[index], now) {
                 self.entries[index].next = until;
             } else {
-                ripe.push((self.entries[index].origin(), self.draw.next(), index));
+                // One that answers and hangs up is full: whoever else is known comes first.
+                let entry = &self.entries[index];
+                let rank = if entry.brief > 0 { Origin::Heard } else { entry.origin() };
+                ripe.push((rank, self.draw.next(), index));
             }
         }
         ripe.sort_unstable();
@@ -302,6 +323,7 @@ impl Table {
     /// Addresses of peers that called and that this node has not reached lately, at most `max`: to be dialled
     /// beside their connection only to see that it works there, with the outcome told like that of any dial.
     pub fn probes(&mut self, now: Millis, max: usize) -> Vec<PeerAddress> {
+        self.version += 1;
         let mut found = Vec::new();
         for entry in &mut self.entries {
             let up = entry.address.key.is_some_and(|key| self.up.contains_key(&key));
@@ -318,6 +340,7 @@ impl Table {
     /// A dial worked and both sides proved themselves: `key` is pinned, the back-off forgotten, and the address
     /// may be passed on.
     pub fn reached(&mut self, dialled: &PeerAddress, at: SocketAddr, key: NodeKey, now: Millis) {
+        self.version += 1;
         let at = SocketAddr::new(at.ip().to_canonical(), at.port());
         let was_up = key == self.own || self.up.contains_key(&key);
         let Some(index) = self.find(dialled) else { return };
@@ -337,6 +360,7 @@ impl Table {
 
     /// A dial did not work, or another key answered than the one pinned.
     pub fn failed(&mut self, dialled: &PeerAddress, now: Millis) {
+        self.version += 1;
         let Some(index) = self.find(dialled) else { return };
         self.full_until = None;
         self.entries[index].failures = self.entries[index].failures.saturating_add(1);
@@ -351,6 +375,7 @@ impl Table {
     /// The last connection to a peer ended without anybody's fault: it is dialled again after a short pause, a
     /// longer one if it did not hold.
     pub fn lost(&mut self, key: NodeKey, now: Millis) {
+        self.version += 1;
         self.full_until = None;
         let Some(up) = self.up.remove(&key) else { return };
         let held = now.0.saturating_sub(up.since.0) >= HELD_MIN_MS;
@@ -372,9 +397,7 @@ impl Table {
     /// Shuns who did wrong, for a time that grows; an IP address only after several offences by keys that cost
     /// nothing to make.
     pub fn blame(&mut self, key: Option<NodeKey>, ip: IpAddr, offence: Offence, now: Millis) {
-        let wanted = key.is_some_and(|key| {
-            self.entries.iter().any(|entry| entry.wanted() && self.key_of(entry) == Some(key))
-        });
+        let wanted = key.is_some_and(|key| self.wants(key));
         self.shuns.blame(key, wanted, ip, offence, now);
     }
 
@@ -409,6 +432,7 @@ impl Table {
 
     /// Forgets a peer that was added, named by its address or key; returns its key, to disconnect it.
     pub fn remove(&mut self, who: &str) -> Result<Option<NodeKey>, PeersError> {
+        self.version += 1;
         let unknown = || PeersError::Unknown(who.to_owned());
         let matches: Vec<usize> = if let Ok(key) = who.parse::<NodeKey>() {
             (0..self.entries.len()).filter(|i| self.key_of(&self.entries[*i]) == Some(key)).collect()
@@ -441,28 +465,34 @@ impl Table {
         address.key.or_else(|| self.pins.get(&(address.host.clone(), address.port)).copied())
     }
 
-    /// When [`Table::due`] or [`Table::probes`] may next have something to say.
+    /// When [`Table::due`] may next have something to say.
     pub fn next_due(&self) -> Option<Millis> {
-        let dial = |entry: &&Entry| match self.key_of(entry) {
-            Some(key) if key == self.own => false,
-            Some(key) => !self.up.contains_key(&key),
-            None => true,
+        let dials = self.entries.iter().filter(|entry| self.may_dial(entry)).map(|entry| entry.next).min();
+        dials.map(|next| self.full_until.map_or(next, |full| next.max(full)))
+    }
+
+    /// When [`Table::probes`] may next have something to say.
+    pub fn next_probe(&self) -> Option<Millis> {
+        let probe = |entry: &&Entry| {
+            let up = entry.address.key.is_some_and(|key| self.up.contains_key(&key));
+            up && entry.teller.is_some() && !entry.through
         };
-        let probe = |entry: &&Entry| !dial(entry) && entry.teller.is_some() && !entry.through;
-        let dials = self.entries.iter().filter(dial).map(|entry| entry.next).min();
         let stale = |entry: &Entry| {
             entry.reached.map_or(entry.next, |(at, _)| at.plus(SHARE_FRESH_MS / 2).max(entry.next))
         };
-        let probes = self.entries.iter().filter(probe).map(stale).min();
-        let dials = dials.map(|next| self.full_until.map_or(next, |full| next.max(full)));
-        [dials, probes].into_iter().flatten().min()
+        self.entries.iter().filter(probe).map(stale).min()
+    }
+
+    /// Whether the operator or the rules want this peer.
+    pub fn wants(&self, key: NodeKey) -> bool {
+        self.entries.iter().any(|entry| entry.wanted() && self.key_of(entry) == Some(key))
     }
 
     /// Everybody in the table, wanted ones first, without what only a connection knows.
     pub fn known(&self) -> Vec<Peer> {
         let peer = |entry: &Entry| {
             let key = self.key_of(entry);
-            let ip = entry.address.socket().map(|at| at.ip());
+            let ip = entry.at.map(|at| at.ip());
             Peer {
                 address: Some(PeerAddress { key, ..entry.address.clone() }),
                 key,
@@ -481,6 +511,11 @@ impl Table {
 
 /// Helpers.
 impl Table {
+    /// Whether an entry is neither this node nor connected.
+    fn may_dial(&self, entry: &Entry) -> bool {
+        self.key_of(entry).is_none_or(|key| key != self.own && !self.up.contains_key(&key))
+    }
+
     fn key_of(&self, entry: &Entry) -> Option<NodeKey> {
         self.pinned(&entry.address)
     }
@@ -491,7 +526,7 @@ impl Table {
             return Some(until);
         }
         let stranger = !entry.wanted() && entry.reached.is_none();
-        let ip = entry.address.socket().map(|at| at.ip()).filter(|_| stranger)?;
+        let ip = entry.at.map(|at| at.ip()).filter(|_| stranger)?;
         self.shuns.ip(ip, now)
     }
 
@@ -528,7 +563,7 @@ impl Table {
 
     fn knows(&self, at: SocketAddr, key: NodeKey) -> bool {
         self.entries.iter().any(|entry| {
-            let here = entry.address.socket() == Some(at) || entry.reached.is_some_and(|(_, r)| r == at);
+            let here = entry.at == Some(at) || entry.reached.is_some_and(|(_, r)| r == at);
             here && self.key_of(entry) == Some(key)
         })
     }
@@ -547,7 +582,7 @@ impl Table {
                 _ if entry.wanted() => false,
                 Bound::Key => entry.address.key == Some(key),
                 Bound::Teller => entry.teller == Some(from),
-                Bound::Prefix => entry.address.socket().map(|at| Prefix::of(at.ip())) == prefix,
+                Bound::Prefix => entry.at.map(|at| Prefix::of(at.ip())) == prefix,
                 Bound::All => true,
             };
             if self.entries.iter().filter(|entry| counts(entry)).count() < most {
@@ -568,7 +603,11 @@ impl Table {
     fn pause(&mut self, index: usize) -> u64 {
         let entry = &self.entries[index];
         let wrong = entry.failures.max(entry.brief);
-        let most = if entry.wanted() { BACKOFF_WANTED_MAX_MS } else { BACKOFF_MAX_MS };
+        let most = match (entry.wanted(), entry.failures) {
+            (false, _) => BACKOFF_MAX_MS,
+            (true, 0) => BRIEF_WANTED_MAX_MS,
+            (true, _) => BACKOFF_WANTED_MAX_MS,
+        };
         if wrong == 0 {
             return 0;
         }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::{
     ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, CAME_MS, Engine, FETCHES_MAX, FRESH_MS,
-    MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, Via, View, WANTS_PER_LINK_MAX,
+    MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, Via, View, WANTS_PER_LINK_MAX,
 };
 use crate::record::{Millis, RecordId};
 use crate::store::{Point, Refusal, Verdict};
@@ -145,7 +145,8 @@ impl Engine {
             havers.extend(self.wants.sources(id));
             self.wants.settle(id);
             if *time >= fresh_from {
-                self.spread(now, *id, &havers, PUSHES);
+                let pushes = if havers.is_empty() { PUSHES } else { RELAYS };
+                self.spread(now, *id, &havers, pushes);
             } else if self.catching_up.is_none() {
                 // Most of the others have had it for long, or compare roots before they ask.
                 self.spread(now, *id, &havers, 0);

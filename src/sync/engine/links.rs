@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Action, DIALLED_WANTED, Engine, LINKS_MAX, LINKS_WANTED, PEERS_EVERY_MS, PEERS_TOLD, ROOT_SOON_MS,
+    Action, CALLERS_MAX, DIALLED_WANTED, EXPLORE_EVERY_MS, Engine, GUEST_MS, GUESTS_MAX, LINKS_MAX,
+    LINKS_WANTED, PEERS_EVERY_MS, PEERS_TOLD, PROBE_EVERY_MS, ROOT_SOON_MS,
 };
 use crate::record::{Millis, RecordId};
 use crate::sync::face::{Origin, Peer, Traffic};
@@ -41,6 +42,8 @@ pub(super) struct Linked {
     pub(super) announce: Vec<RecordId>,
     pub(super) announce_due: Option<Millis>,
     pub(super) peers_due: Millis,
+    /// There is no room for it: it goes then, unless others have gone before.
+    pub(super) guest_until: Option<Millis>,
     peers_heard: Option<Millis>,
 }
 
@@ -95,9 +98,10 @@ impl Engine {
                 return;
             }
             self.forget(loser);
-        } else if self.links.len() >= LINKS_MAX {
+        } else if self.links.len() >= LINKS_MAX + GUESTS_MAX {
             return self.turn_down(now, link, key, "no room");
         }
+        let guest_until = (!outgoing && self.full()).then(|| now.plus(GUEST_MS));
         let traffic = Traffic {
             remote,
             outgoing,
@@ -129,10 +133,35 @@ impl Engine {
             rounds: 0,
             announce: Vec::new(),
             announce_due: None,
-            peers_due: now.plus(self.dice.about(ROOT_SOON_MS)),
+            peers_due: if guest_until.is_some() { now } else { now.plus(self.dice.about(ROOT_SOON_MS)) },
+            guest_until,
             peers_heard: None,
         };
         self.links.insert(link, linked);
+        if outgoing {
+            self.make_way(link);
+        }
+    }
+
+    /// Whether there is no room for one more who calls.
+    fn full(&self) -> bool {
+        let stays = self.links.values().filter(|linked| linked.guest_until.is_none());
+        stays.filter(|linked| !linked.traffic.outgoing).count() >= CALLERS_MAX
+    }
+
+    /// A guest has heard of other nodes and goes, unless there is room by now.
+    pub(super) fn see_off(&mut self, now: Millis, link: LinkId) {
+        let Some(linked) = self.links.get_mut(&link) else { return };
+        if linked.guest_until.is_none_or(|until| until > now) {
+            return;
+        }
+        let full = self.full();
+        if let Some(linked) = self.links.get_mut(&link) {
+            linked.guest_until = None;
+        }
+        if full {
+            self.act(Action::Close(link, "no room"));
+        }
     }
 
     fn turn_down(&mut self, now: Millis, link: LinkId, key: NodeKey, why: &'static str) {
@@ -185,18 +214,66 @@ impl Engine {
         few.max(own).min(DIALLING_MAX.saturating_sub(self.dialling))
     }
 
+    /// When there is next somebody to dial or to try.
+    pub(super) fn next_dial(&self) -> Option<Millis> {
+        let (_, due, probe) = self.ask_table();
+        let dial = match (self.room(), self.dialling) {
+            (0, 0) => due.map(|due| due.max(self.explore_next)),
+            (0, _) => None,
+            _ => due,
+        };
+        let probe = probe.filter(|_| self.dialling < DIALLING_MAX);
+        let probe = probe.map(|due| due.max(self.probe_next));
+        dial.into_iter().chain(probe).min()
+    }
+
+    /// What the table says of its next dial and probe, asked anew only where it may have changed.
+    pub(super) fn ask_table(&self) -> (u64, Option<Millis>, Option<Millis>) {
+        let version = self.table.version();
+        if self.table_due.0 == version {
+            return self.table_due;
+        }
+        (version, self.table.next_due(), self.table.next_probe())
+    }
+
     pub(super) fn dial(&mut self, now: Millis) {
-        let room = self.room();
-        if room == 0 || self.table.next_due().is_none_or(|due| due > now) {
+        if self.next_dial().is_none_or(|due| due > now) {
             return;
+        }
+        let mut room = self.room();
+        if room == 0 && self.dialling == 0 && self.explore_next <= now {
+            self.explore_next = now.plus(self.dice.about(EXPLORE_EVERY_MS));
+            room = 1;
         }
         let links = &self.links;
         let connected = |key: &NodeKey| links.values().any(|linked| linked.key == *key);
-        let mut due = self.table.due(now, &connected, room);
-        due.extend(self.table.probes(now, room - due.len()));
+        let mut due = if room > 0 { self.table.due(now, &connected, room) } else { Vec::new() };
+        if self.probe_next <= now && self.dialling + due.len() < DIALLING_MAX {
+            self.probe_next = now.plus(PROBE_EVERY_MS);
+            due.extend(self.table.probes(now, 1));
+        }
         for address in due {
             self.dialling += 1;
             self.act(Action::Dial(address));
+        }
+    }
+
+    /// There is one connection more than this node seeks: of those it dialled another gives way, unless it is wanted
+    /// or busy.
+    fn make_way(&mut self, newest: LinkId) {
+        let dialled = self.links.values().filter(|linked| linked.traffic.outgoing).count();
+        if self.links.len() <= LINKS_WANTED || dialled <= DIALLED_WANTED {
+            return;
+        }
+        let spare = |(link, linked): &(&LinkId, &Linked)| {
+            let busy = linked.comparing || linked.fetching > 0;
+            let streams = self.catching_up.is_some_and(|catching| catching.link == **link);
+            **link != newest && linked.traffic.outgoing && !busy && !streams && !self.table.wants(linked.key)
+        };
+        let spare: Vec<LinkId> = self.links.iter().filter(spare).map(|(link, _)| *link).collect();
+        let one = self.dice.below(spare.len() as u64) as usize;
+        if let Some(link) = spare.get(one) {
+            self.act(Action::Close(*link, "another took your place"));
         }
     }
 

@@ -49,6 +49,7 @@ impl Table {
 
     /// Takes up what an earlier run wrote down.
     pub fn restore(&mut self, saved: Saved, now: Millis) {
+        self.version += 1;
         for pin in saved.pins.into_iter().take(PINS_MAX) {
             let Some(key) = pin.key else { continue };
             self.pins.entry((pin.host, pin.port)).or_insert(key);

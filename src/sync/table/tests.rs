@@ -129,13 +129,13 @@ fn the_address_of_a_peer_that_called_is_tried_while_it_is_connected() {
     let mut table = table();
     table.called(key(4), at([203, 0, 113, 4]), START);
     assert!(all(&mut table, START).is_empty());
-    assert_eq!(table.next_due(), Some(START));
+    assert_eq!((table.next_due(), table.next_probe()), (None, Some(START)));
     let probes = table.probes(START, 5);
     assert_eq!(probes.len(), 1);
     assert!(table.probes(START, 5).is_empty());
     table.reached(&probes[0], at([203, 0, 113, 4]), key(4), START);
     assert_eq!(table.share(key(3), 10, START).len(), 1);
-    let again = table.next_due().unwrap();
+    let again = table.next_probe().unwrap();
     assert_eq!(again, START.plus(SHARE_FRESH_MS / 2));
     assert_eq!(table.probes(again, 5).len(), 1);
 }
@@ -367,4 +367,23 @@ fn a_heard_address_that_never_works_is_forgotten() {
     }
     assert!(table.known().is_empty());
     table.failed(&address, START);
+}
+
+#[test]
+fn a_wanted_peer_that_is_full_is_not_called_every_few_seconds() {
+    let mut table = table();
+    let address = PeerAddress { key: Some(key(1)), ..peer("203.0.113.1:9908") };
+    table.set_rules(&[address.clone()], START);
+    let mut now = START;
+    for _ in 0..10 {
+        table.reached(&address, at([203, 0, 113, 1]), key(1), now);
+        table.lost(key(1), now.plus(2_000));
+        now = table.next_due().unwrap();
+    }
+    assert!(now.0 - START.0 > 2 * BRIEF_WANTED_MAX_MS, "{}", now.0 - START.0);
+    table.failed(&address, now);
+    assert!(
+        table.next_due().unwrap().0 - now.0 <= BACKOFF_WANTED_MAX_MS * 5 / 4,
+        "unreachable is another thing"
+    );
 }

@@ -122,7 +122,7 @@ fn after_two_rounds_of_missing_links_a_comparison_takes_over() {
         bed.judged(links[0], Via::Fetch, orphan(number, ids(number - 1..number)));
     }
     let actions = bed.wait(2 * ROOT_SOON_MS);
-    assert_eq!((fetches(&actions).len(), roots(&actions)), (1, vec![links[0]]));
+    assert_eq!((fetches(&actions), roots(&actions)), (vec![], vec![links[0]]));
 }
 
 #[test]
@@ -216,4 +216,11 @@ fn an_old_record_is_announced_and_not_pushed() {
     actions.extend(bed.wait(2 * ANNOUNCE_GATHER_MS));
     assert!(pushes(&actions).is_empty());
     assert_eq!(announced(&actions).into_keys().collect::<Vec<_>>(), links);
+}
+
+#[test]
+fn a_record_that_came_from_another_is_pushed_to_fewer() {
+    let (mut bed, links) = Bed::with_peers(8);
+    bed.came(links[0], 1);
+    assert_eq!(pushes(&bed.commit(1)).len(), RELAYS);
 }

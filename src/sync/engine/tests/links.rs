@@ -57,11 +57,46 @@ fn a_node_that_reaches_itself_hangs_up() {
     assert_eq!(closed(&actions), [link]);
 }
 
-#[test]
-fn a_peer_beyond_the_limit_finds_no_room() {
+/// A node with as many callers as it takes.
+fn full() -> Bed {
     let mut bed = Bed::new();
-    for number in 1..=LINKS_MAX as u8 {
-        bed.up(if number >= 50 { number + 1 } else { number });
+    for number in 1..=CALLERS_MAX as u8 {
+        bed.up(100 + number);
+    }
+    bed
+}
+
+#[test]
+fn a_caller_beyond_the_limit_is_told_of_others_before_it_is_sent_away() {
+    let mut bed = full();
+    bed.engine.table().add(address(1), Origin::Operator, bed.now).expect("room");
+    let (friend, none) = bed.connect(1, true, hello(1));
+    assert_eq!(none, [], "whom the node calls itself finds room");
+    let guest = bed.up(2);
+    let told = |actions: &[Action]| {
+        actions.iter().any(
+            |a| matches!(a, Action::Say(to, Message::Peers(peers)) if *to == guest && peers[0].1 == key(1)),
+        )
+    };
+    assert!(told(&bed.wait(0)));
+    assert_eq!(closed(&bed.wait(GUEST_MS)), [guest]);
+    assert!(bed.engine.links.contains_key(&friend));
+}
+
+#[test]
+fn a_guest_stays_if_others_leave() {
+    let mut bed = full();
+    let guest = bed.up(2);
+    bed.handle(Input::Down(1, None));
+    assert!(closed(&bed.wait(2 * GUEST_MS)).is_empty());
+    assert!(bed.engine.links.contains_key(&guest));
+}
+
+#[test]
+fn a_caller_beyond_all_limits_finds_no_room() {
+    let mut bed = full();
+    for number in 1..=(LINKS_MAX - CALLERS_MAX + GUESTS_MAX) as u8 {
+        bed.up(number);
     }
     let (link, actions) = bed.connect(200, false, hello(1));
     assert_eq!(actions, [Action::Close(link, "no room")]);
@@ -141,4 +176,31 @@ fn a_dial_that_failed_makes_room_for_another() {
     assert_eq!(dials(bed.wait(20_000)), [], "and no more before one of them ends");
     bed.handle(Input::NotReached(first[0].clone()));
     assert_eq!(dials(bed.wait(10)).len(), 1);
+}
+
+#[test]
+fn a_node_that_has_all_it_seeks_still_meets_another_now_and_then() {
+    let mut bed = Bed::new();
+    for number in 1..=LINKS_WANTED as u8 {
+        bed.connect(number, true, hello(1));
+    }
+    bed.calm();
+    bed.engine.table().heard(remote(90), key(90), key(1), bed.now);
+    let dialled = bed.wait(2 * EXPLORE_EVERY_MS);
+    let dials = dialled.iter().filter(|action| matches!(action, Action::Dial(_))).count();
+    assert_eq!(dials, 1);
+    let (newest, actions) = bed.connect(90, true, hello(1));
+    let closed = closed(&actions);
+    assert!(closed.len() == 1 && closed[0] != newest, "{actions:?}");
+}
+
+#[test]
+fn a_peer_the_operator_wants_gives_way_to_nobody() {
+    let mut bed = Bed::new();
+    for number in 1..=LINKS_WANTED as u8 {
+        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.connect(number, true, hello(1));
+    }
+    let (_, actions) = bed.connect(90, true, hello(1));
+    assert!(closed(&actions).is_empty());
 }

@@ -46,7 +46,7 @@ impl Chaos {
             self.take(actions);
         }
         self.bed.clock(later);
-        assert!(self.bed.engine.links.len() <= LINKS_MAX);
+        assert!(self.bed.engine.links.len() <= LINKS_MAX + GUESTS_MAX);
         assert!(self.bed.engine.wants.len() <= crate::sync::wants::WANTS_MAX);
     }
 
