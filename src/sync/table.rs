@@ -273,14 +273,14 @@ impl Table {
             } else if let Some(until) = self.shunned_until(&self.entries[index], now) {
                 self.entries[index].next = until;
             } else {
-                ripe.push((self.entries[index].origin(), self.draw.next(), index));
+                ripe.push(index);
             }
         }
-        ripe.sort_unstable();
+        self.rank(&mut ripe);
         let mut taken = Vec::new();
         let (mut keys, mut places) = (BTreeSet::new(), BTreeSet::new());
         self.full_until = None;
-        for (_, _, index) in ripe {
+        for index in ripe {
             let key = self.key_of(&self.entries[index]);
             let wanted = self.entries[index].wanted();
             if taken.len() >= max || (!wanted && taken.len() >= room) {
@@ -495,6 +495,25 @@ impl Table {
         let stranger = !entry.wanted() && entry.reached.is_none();
         let ip = entry.address.socket().map(|at| at.ip()).filter(|_| stranger)?;
         self.shuns.ip(ip, now)
+    }
+
+    /// The operator's and the rules' peers first, then anchors, then heard ones by chance. Of one peer the address
+    /// that failed least comes first: else one that was wanted once, and is left, keeps the good ones from their turn.
+    fn rank(&mut self, ripe: &mut [usize]) {
+        let mut ranks: BTreeMap<NodeKey, (Origin, u64)> = BTreeMap::new();
+        let mut own = BTreeMap::new();
+        for index in ripe.iter() {
+            let rank = (self.entries[*index].origin(), self.draw.next());
+            own.insert(*index, rank);
+            if let Some(key) = self.key_of(&self.entries[*index]) {
+                ranks.entry(key).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
+            }
+        }
+        ripe.sort_by_key(|index| {
+            let entry = &self.entries[*index];
+            let peer = self.key_of(entry).and_then(|key| ranks.get(&key).copied());
+            (peer.unwrap_or(own[index]), entry.failures.max(entry.brief), own[index])
+        });
     }
 
     /// The entry written so, made if there is none.
