@@ -34,8 +34,9 @@ use lfdns::record::RecordId;
 use relay::{Family, NODES, Relay, Weather, place};
 use seed::Dice;
 
+/// 20 ms ± 3 ms one way, 5 % loss.
 const WEATHER: Weather =
-    Weather { delay: Duration::from_millis(20), jitter: Duration::from_millis(3), lost_per_mille: 50 };
+    Weather { soonest: Duration::from_millis(17), spread: Duration::from_millis(6), lost_per_mille: 50 };
 /// Fresh records of which it is measured how soon every node answers them.
 const FRESH: usize = 60;
 /// What half and all but a hundredth of them must take at most: generous, since the machine may be busy. The aim is
@@ -88,7 +89,7 @@ fn everything_goes_through_the_relay(lab: &Lab, families: &[Family]) {
         let remote: SocketAddr = up.remote.parse().unwrap();
         assert!(families.iter().any(|family| (0..NODES).any(|n| place(n, *family) == remote)), "{remote}");
         let round = Duration::from_micros(up.rtt_micros);
-        assert!(round >= 2 * (WEATHER.delay - WEATHER.jitter), "{remote} answers in {round:?}");
+        assert!(round >= 2 * WEATHER.soonest, "{remote} answers in {round:?}");
         met.insert(remote.is_ipv6());
     }
     assert_eq!(met.len(), families.len(), "every family is used");

@@ -160,14 +160,16 @@ fn a_node_that_comes_back_at_another_address_is_found_again() {
     until(|| two.run(["get", "moved"]).out, |out| out.trim() == "here now");
     let peers = until(|| connected(&two), |peers| !peers.is_empty());
     assert_eq!(peers[0]["Key"], key(&one));
-    // And the other one likewise.
+    // And the other one likewise, by what it wrote down of where node one is now.
+    let (place, file) = (first.quic.to_string(), two.path().join("peers.json"));
+    until(|| std::fs::read_to_string(&file).unwrap(), |saved| saved.contains(&place));
     let before = second.quic;
     second.kill();
     let _taken = std::net::UdpSocket::bind(before).unwrap();
     let second = two.node();
     assert_ne!(second.quic, before);
-    two.run(["set", "moved", "there now"]).well();
-    until(|| one.run(["get", "moved"]).out, |out| out.trim() == "there now");
+    two.run(["set", "moved too", "there now"]).well();
+    until(|| one.run(["get", "moved too"]).out, |out| out.trim() == "there now");
 }
 
 #[test]

@@ -353,8 +353,14 @@ impl Engine {
         for (link, linked) in &self.links {
             let mut traffic = linked.traffic.clone();
             costs(*link, &mut traffic);
-            match known.iter_mut().find(|peer| peer.key == Some(linked.key) && peer.traffic.is_none()) {
-                Some(peer) => peer.traffic = Some(traffic),
+            // A peer may be known at several addresses: it is connected at one.
+            let its = |peer: &Peer| peer.key == Some(linked.key) && peer.traffic.is_none();
+            let here = |peer: &Peer| {
+                its(peer) && peer.address.as_ref().and_then(PeerAddress::socket) == linked.callable
+            };
+            let found = known.iter().position(here).or_else(|| known.iter().position(its));
+            match found {
+                Some(index) => known[index].traffic = Some(traffic),
                 None => known.push(linked.as_peer(traffic)),
             }
         }

@@ -290,17 +290,14 @@ impl Table {
             } else if let Some(until) = self.shunned_until(&self.entries[index], now) {
                 self.entries[index].next = until;
             } else {
-                // One that answers and hangs up is full: whoever else is known comes first.
-                let entry = &self.entries[index];
-                let rank = if entry.brief > 0 { Origin::Heard } else { entry.origin() };
-                ripe.push((rank, self.draw.next(), index));
+                ripe.push(index);
             }
         }
-        ripe.sort_unstable();
+        self.rank(&mut ripe);
         let mut taken = Vec::new();
         let (mut keys, mut places) = (BTreeSet::new(), BTreeSet::new());
         self.full_until = None;
-        for (_, _, index) in ripe {
+        for index in ripe {
             let key = self.key_of(&self.entries[index]);
             if taken.len() == room {
                 self.full_until = Some(now.plus(REST_MS));
@@ -528,6 +525,28 @@ impl Table {
         let stranger = !entry.wanted() && entry.reached.is_none();
         let ip = entry.at.map(|at| at.ip()).filter(|_| stranger)?;
         self.shuns.ip(ip, now)
+    }
+
+    /// The operator's and the rules' peers first, then anchors, then heard ones by chance. Of one peer the address
+    /// that failed least comes first: else one that was wanted once, and is left, keeps the good ones from their turn.
+    fn rank(&mut self, ripe: &mut [usize]) {
+        let mut ranks: BTreeMap<NodeKey, (Origin, u64)> = BTreeMap::new();
+        let mut own = BTreeMap::new();
+        for index in ripe.iter() {
+            let entry = &self.entries[*index];
+            // One that answers and hangs up is full: whoever else is known comes first.
+            let origin = if entry.brief > 0 { Origin::Heard } else { entry.origin() };
+            let rank = (origin, self.draw.next());
+            own.insert(*index, rank);
+            if let Some(key) = self.key_of(&self.entries[*index]) {
+                ranks.entry(key).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
+            }
+        }
+        ripe.sort_by_key(|index| {
+            let entry = &self.entries[*index];
+            let peer = self.key_of(entry).and_then(|key| ranks.get(&key).copied());
+            (peer.unwrap_or(own[index]), entry.failures.max(entry.brief), own[index])
+        });
     }
 
     /// The entry written so, made if there is none.

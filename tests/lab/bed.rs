@@ -20,7 +20,7 @@ use super::relay::{Family, NODE_END, NODES, PORT, Relay, inside, place};
 use super::spaces;
 
 /// What is awaited, on a busy machine too, where no figure is asked for.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How often a node is asked again.
 const PACE: Duration = Duration::from_millis(2);
 /// A question over a cable that is not answered in this time never is.
@@ -87,7 +87,7 @@ impl Lab {
         let report = self.places[n].remote().make_all(&self.owner, &mut entries, &mut |_| {});
         let report = report.expect("a node takes records");
         assert!(report.refused.is_empty(), "{:?}", report.refused);
-        report.accepted as u64
+        report.accepted
     }
 
     /// Records each node holds.

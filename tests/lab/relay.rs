@@ -27,10 +27,10 @@ const DATAGRAM_MAX: usize = 2048;
 /// What the links do to a datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Weather {
-    /// How long it takes from one node to another.
-    pub delay: Duration,
-    /// By how much that varies, to either side.
-    pub jitter: Duration,
+    /// How long it takes from one node to another at least.
+    pub soonest: Duration,
+    /// How much longer it may take.
+    pub spread: Duration,
     /// How many of a thousand are lost.
     pub lost_per_mille: u64,
 }
@@ -175,7 +175,7 @@ impl Shared {
 
     fn launch(&self, from: usize, to: usize, family: Family, bytes: &[u8]) {
         let now = Instant::now();
-        let Weather { delay, jitter, lost_per_mille } = self.weather;
+        let Weather { soonest, spread, lost_per_mille } = self.weather;
         let socket = self.feet.iter().position(|foot| foot.node == from && foot.family == family);
         let socket = socket.expect("every node has a place in every family");
         let mut air = self.air.lock();
@@ -183,7 +183,7 @@ impl Shared {
             air.counts.lost += 1;
             return;
         }
-        let due = now + delay - jitter + air.dice.within(2 * jitter);
+        let due = now + soonest + air.dice.within(spread);
         air.turn += 1;
         let turn = air.turn;
         air.flying.push(Reverse(Flight { due, turn, from, to, socket, bytes: bytes.to_vec() }));

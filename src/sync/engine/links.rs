@@ -22,7 +22,7 @@ const PEERS_HEARD_MS: u64 = 5_000;
 pub(super) struct Linked {
     pub(super) key: NodeKey,
     pub(super) traffic: Traffic,
-    callable: Option<SocketAddr>,
+    pub(super) callable: Option<SocketAddr>,
     instance: u64,
     /// Whether the peer was once in agreement with the network.
     pub(super) synchronised: bool,

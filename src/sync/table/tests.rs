@@ -387,3 +387,25 @@ fn a_wanted_peer_that_is_full_is_not_called_every_few_seconds() {
         "unreachable is another thing"
     );
 }
+
+#[test]
+fn a_peer_that_left_its_wanted_address_is_sought_at_the_other_ones_too() {
+    let mut table = table();
+    let wanted = PeerAddress::of(at([203, 0, 113, 1]), Some(key(1)));
+    table.configure(std::slice::from_ref(&wanted), START).unwrap();
+    table.heard(at([203, 0, 113, 2]), key(1), key(2), START);
+    let mut now = START;
+    let mut dialled = Vec::new();
+    // Each attempt takes so long that by its end both are due again.
+    for _ in 0..4 {
+        let due = all(&mut table, now);
+        assert_eq!(due.len(), 1, "one attempt at a time for a key");
+        now = now.plus(REST_MS + BACKOFF_WANTED_MAX_MS);
+        table.failed(&due[0], now);
+        dialled.extend(due);
+        now = now.plus(2 * BACKOFF_WANTED_MAX_MS);
+    }
+    assert_eq!(dialled[0], wanted, "what the operator says comes first");
+    assert_eq!(dialled[1].host, "203.0.113.2");
+    assert_eq!(dialled.iter().filter(|address| **address == wanted).count(), 2, "{dialled:?}");
+}
