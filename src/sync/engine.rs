@@ -67,6 +67,8 @@ pub const AUDIT_EVERY: u64 = 16;
 pub const WANTS_PER_LINK_MAX: usize = 16_384;
 /// How long an announced record is awaited from elsewhere before it is fetched, ms.
 pub const ANNOUNCE_WAIT_MS: u64 = 40;
+/// How long the value of a record that came without it is awaited before others are asked, ms.
+pub const VALUE_WAIT_MS: u64 = 1_000;
 /// How long ids are gathered before they are announced, ms.
 pub const ANNOUNCE_GATHER_MS: u64 = 10;
 /// Missing links that are fetched one by one before a comparison takes over.
@@ -218,6 +220,8 @@ pub struct Engine {
 struct Came {
     sources: SmallVec<[LinkId; 2]>,
     until: Millis,
+    /// Without its value.
+    bare: bool,
 }
 
 impl Came {

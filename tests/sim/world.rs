@@ -334,7 +334,7 @@ impl World {
                 links.iter().for_each(|link| self.push(*link, number));
             }
             Action::Fetch(link, ids) => self.fetch(link, ids),
-            Action::Compare(link, until) => self.compare(link, until),
+            Action::Compare(link, until) | Action::Audit(link, until, _) => self.compare(link, until),
             Action::CatchUp(link, from) => self.catch_up(link, from),
             Action::Synchronised => self.nodes[node].synchronised = true,
             Action::Save => {

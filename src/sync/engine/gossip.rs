@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use super::{
     ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, CAME_MS, Engine, FETCHES_MAX, FRESH_MS,
-    MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, Via, View, WANTS_PER_LINK_MAX,
+    MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, VALUE_WAIT_MS, Via, View, WANTS_PER_LINK_MAX,
 };
 use crate::record::{Millis, RecordId};
 use crate::store::{Point, Refusal, Verdict};
@@ -37,7 +37,7 @@ impl Engine {
 
     /// Records came and are on their way into the store.
     pub(super) fn note_came(&mut self, now: Millis, link: LinkId, ids: &[(RecordId, bool)]) {
-        for (id, _) in ids {
+        for (id, whole) in ids {
             self.wants.arrived(id, now);
             if self.came.len() >= CAME_MAX {
                 self.came.retain(|_, came| came.until > now);
@@ -47,6 +47,7 @@ impl Engine {
             }
             let came = self.came.entry(*id).or_default();
             came.until = now.plus(CAME_MS);
+            came.bare = !whole;
             came.note(link);
         }
     }
@@ -141,9 +142,13 @@ impl Engine {
     pub(super) fn committed(&mut self, now: Millis, points: &[Point], view: &dyn View) {
         let fresh_from = Millis(view.clock().0.saturating_sub(FRESH_MS));
         for (time, id) in points {
-            let mut havers = self.came.remove(id).unwrap_or_default().sources;
+            let came = self.came.remove(id).unwrap_or_default();
+            let mut havers = came.sources;
             havers.extend(self.wants.sources(id));
             self.wants.settle(id);
+            if came.bare {
+                self.want_value(now, *id, &havers);
+            }
             if *time >= fresh_from {
                 let pushes = if havers.is_empty() { PUSHES } else { RELAYS };
                 self.spread(now, *id, &havers, pushes);
@@ -151,6 +156,15 @@ impl Engine {
                 // Most of the others have had it for long, or compare roots before they ask.
                 self.spread(now, *id, &havers, 0);
             }
+        }
+    }
+
+    /// Whoever sent it had pruned the value; perhaps others have not.
+    fn want_value(&mut self, now: Millis, id: RecordId, bare: &[LinkId]) {
+        let others: SmallVec<[LinkId; 16]> =
+            self.links.keys().filter(|link| !bare.contains(link)).copied().collect();
+        for link in others {
+            self.wants.want(id, link, now.plus(VALUE_WAIT_MS));
         }
     }
 

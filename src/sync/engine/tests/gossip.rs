@@ -224,3 +224,18 @@ fn a_record_that_came_from_another_is_pushed_to_fewer() {
     bed.came(links[0], 1);
     assert_eq!(pushes(&bed.commit(1)).len(), RELAYS);
 }
+
+#[test]
+fn the_value_of_a_record_that_came_without_it_is_asked_of_others() {
+    let (mut bed, links) = Bed::with_peers(3);
+    bed.handle(Input::Came(links[0], vec![(id(1), false)]));
+    bed.commit(1);
+    assert_eq!(fetches(&bed.wait(VALUE_WAIT_MS - 1)), []);
+    let asked = fetches(&bed.wait(2));
+    assert!(matches!(&asked[..], [(link, ids)] if *link != links[0] && *ids == [id(1)]), "{asked:?}");
+    let (link, _) = asked[0];
+    bed.handle(Input::Came(link, vec![(id(1), true)]));
+    bed.judged(link, Via::Fetch, Verdict::Known(id(1)));
+    bed.handle(Input::Fetched(link, vec![id(1)]));
+    assert_eq!(fetches(&bed.wait(60_000)), []);
+}
