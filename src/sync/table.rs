@@ -413,18 +413,24 @@ impl Table {
     /// as mean something where the asker is.
     pub fn share(&mut self, asker: NodeKey, max: usize, now: Millis) -> Vec<(SocketAddr, NodeKey)> {
         let near = self.up.get(&asker).map_or(Scope::Loopback, |up| Scope::of(up.at.ip()));
-        let mut found = BTreeSet::new();
-        for entry in &self.entries {
+        let mut found = Vec::new();
+        for index in 0..self.entries.len() {
+            let entry = &self.entries[index];
             let (Some(key), Some((when, at))) = (self.key_of(entry), entry.reached) else { continue };
             let fresh = entry.through || when.plus(SHARE_FRESH_MS) > now;
             let welcome = key != asker && self.shuns.key(key, now).is_none();
             if fresh && welcome && Scope::of(at.ip()) >= near {
-                found.insert((at, key));
+                found.push((self.draw.next(), (at, key)));
             }
         }
-        let mut found: Vec<_> = found.into_iter().map(|pair| (self.draw.next(), pair)).collect();
-        found.sort_unstable();
-        found.into_iter().take(max).map(|(_, pair)| pair).collect()
+        found.sort_unstable_by_key(|(drawn, _)| *drawn);
+        let mut told = Vec::new();
+        for (_, pair) in found {
+            if told.len() < max && !told.contains(&pair) {
+                told.push(pair);
+            }
+        }
+        told
     }
 
     /// Forgets a peer that was added, named by its address or key; returns its key, to disconnect it.
