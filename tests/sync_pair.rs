@@ -1,6 +1,6 @@
 //! Two real nodes on loopback: what is written on either the other answers over DNS; a node found again at another
-//! address; what a node answers that has never been in agreement with its network, and afterwards; amended rules whose
-//! zones live on both; and nothing for a node of another network.
+//! address; what a node answers that has never been in agreement with its network, and afterwards; one that is killed
+//! while it streams everything; amended rules whose zones live on both; and nothing for a node of another network.
 #![allow(clippy::unwrap_used)]
 
 #[path = "common/edge.rs"]
@@ -16,11 +16,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use edge::{Ask, TXT, udp};
+use lfdns::api::json::Status;
+use lfdns::api::{Entry, Lf, Remote, Token};
+use lfdns::node::owners::Owners;
+use lfdns::sync::engine::FAR_BEHIND;
 use node::{Home, Node, READY};
 use serde_json::{Value, json};
 
 /// How often something awaited is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+/// Records of a network that whoever joins it streams instead of comparing.
+const MANY: usize = 2 * FAR_BEHIND as usize;
 const SOA: u16 = 6;
 /// Response codes (RFC 1035 §4.1.1) and what goes with "I cannot know yet" (RFC 8914 §4.15).
 const NOERROR: u8 = 0;
@@ -83,6 +89,10 @@ fn ask(node: &Node, name: &str) -> Answer {
 
 fn awaits_answer(node: &Node, name: &str, value: &str) {
     until(|| ask(node, name), |answer| answer.holds(value));
+}
+
+fn remote(node: &Node) -> Remote {
+    Remote::new(&[node.url()], Token::load(&node.home).unwrap()).unwrap()
 }
 
 /// A copy of the founder's owner, so that what is written here is served under the network's suffix too.
@@ -212,6 +222,41 @@ fn a_node_never_in_agreement_denies_nothing_and_afterwards_it_always_does() {
     assert!(ask(&second, "known").holds("to one"));
     assert_eq!(ask(&second, "absent").rcode, NXDOMAIN);
     assert_eq!(two.json(["status"])["Ready"], true);
+}
+
+#[test]
+fn a_first_synchronisation_that_was_cut_short_goes_on() {
+    let (one, first) = founded();
+    let owner = Owners::of(&first.home).signer(None).unwrap();
+    let entry = |n: usize| Entry::new(&[(b"many", n as u64)], b"value");
+    let made = remote(&first).make_all(&owner, &mut (0..MANY).map(entry), &mut |_| {}).unwrap();
+    assert_eq!(made.accepted as usize, MANY);
+    let total = remote(&first).status().unwrap().db_record_count;
+    let two = Home::new();
+    let invitation = two.file("friend.json", one.json(["network", "show"]).to_string());
+    two.run(["network", "join", &invitation.display().to_string()]).well();
+
+    let streaming = |status: &Status| status.catching_up.is_some();
+    let founding = total - MANY as u64;
+    // Killed as soon as it has begun, and once more when something of it is there.
+    for some in [0, founding + 1] {
+        let second = two.node();
+        assert_eq!(ask(&second, "absent").rcode, SERVFAIL);
+        let status = || remote(&second).status().unwrap();
+        let had = until(status, |status| streaming(status) && status.db_record_count >= some);
+        second.kill();
+        let checked = two.json(["check"]);
+        assert_eq!(checked["whole"], true, "{checked}");
+        println!("killed when it had {} of {total}; it has {}", had.db_record_count, checked["records"]);
+    }
+    let second = two.node();
+    let done = |status: &Status| status.db_record_count == total && status.synchronised;
+    until(|| remote(&second).status().unwrap(), done);
+    // Who gave it all is not told of it.
+    let peers = until(|| connected(&one), |peers| peers.len() == 1);
+    assert_eq!(peers[0]["Connection"]["Duplicates"], 0, "{peers:?}");
+    until(|| ask(&second, "absent").rcode, |rcode| *rcode == NXDOMAIN);
+    assert_eq!(two.json(["check"]), one.json(["check"]));
 }
 
 #[test]

@@ -80,7 +80,7 @@ pub const CAME_MAX: usize = 65_536;
 /// How long a record that came may be on its way into the store before it counts as lost, ms.
 pub const CAME_MS: u64 = 20_000;
 /// A record as old as this is no news while a node catches up, ms.
-const FRESH_MS: u64 = 60_000;
+pub const FRESH_MS: u64 = 60_000;
 /// How long an answer about a root is awaited, ms.
 const ROOT_WAIT_MS: u64 = 10_000;
 /// How often an address of a peer that called is tried, ms: who is never reached is told to nobody.

@@ -189,6 +189,14 @@ impl Place {
     }
 }
 
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let (true, true, Some(node)) = (thread::panicking(), std::env::var_os(LOG).is_some(), &self.node) {
+            node.said().iter().for_each(|line| println!("node {}: {line}", self.n));
+        }
+    }
+}
+
 /// Looks until it is as wanted, or too late; how long that took.
 pub fn until<T: Debug>(within: Duration, look: impl Fn() -> T, wanted: impl Fn(&T) -> bool) -> Duration {
     let begun = Instant::now();

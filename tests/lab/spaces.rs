@@ -113,5 +113,7 @@ fn run(command: &mut Command) -> Result<String, String> {
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    let (program, args) = (command.get_program().to_string_lossy().into_owned(), command.get_args());
+    let args: Vec<_> = args.map(|arg| arg.to_string_lossy()).collect();
+    Err(format!("{program} {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
 }

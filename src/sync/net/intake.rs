@@ -8,10 +8,10 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Sender, UnboundedSender};
 
 use super::framed::StreamError;
-use crate::record::Record;
+use crate::record::{Record, RecordId};
 use crate::store::{QueueFull, Source, Store, Verdict};
 use crate::sync::bytes::WireError;
-use crate::sync::engine::{Input, Via};
+use crate::sync::engine::{FRESH_MS, Input, Via};
 use crate::sync::limits::{INTAKE_RECORDS, PUSHED_A_SECOND, PUSHED_BYTES_A_SECOND, STREAM_RECORDS};
 use crate::sync::wants::LinkId;
 
@@ -56,9 +56,8 @@ impl Intake {
         let room = if via == Via::Stream { &self.streamed } else { &self.under_way };
         let room = Arc::clone(room).acquire_many_owned(count).await;
         let room = Arc::new(parking_lot::Mutex::new(Some(room.map_err(|_| StreamError::Ended)?)));
-        if via != Via::Stream {
-            let network = self.store.network();
-            let came = records.iter().map(|r| (r.id(&network), r.value.is_some())).collect();
+        let came = self.came(&records, via);
+        if !came.is_empty() {
             let told = self.facts.send(Input::Came(self.link, came)).await;
             told.map_err(|_| StreamError::Ended)?;
         }
@@ -77,6 +76,15 @@ impl Intake {
             }
             tokio::time::sleep(QUEUE_PAUSE).await;
         }
+    }
+
+    /// What the engine is to know of before it is committed: who sent it need not be told of it. Of a stream that is
+    /// only what is fresh; the rest is no news.
+    fn came(&self, records: &[Record], via: Via) -> Vec<(RecordId, bool)> {
+        let network = self.store.network();
+        let fresh = self.store.now().0.saturating_sub(FRESH_MS);
+        let told = records.iter().filter(|record| via != Via::Stream || record.header.time.0 >= fresh);
+        told.map(|record| (record.id(&network), record.value.is_some())).collect()
     }
 
     /// Waits until everything a stream brought is judged.
