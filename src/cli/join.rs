@@ -74,7 +74,6 @@ pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
     let rules = store.rules();
     let seeds = PeerAddress::list(&rules.seed_peers);
     if known.is_empty() && seeds.is_empty() {
-        peers::set_joining(&cx.home, false)?;
         cx.out.note("nobody is known who has its records: add one with `lfdns node --peer HOST:PORT#KEY`");
     }
     report(&rules, records, &known, cx)?;

@@ -57,6 +57,15 @@ pub const ROOT_SOON_MS: u64 = 250;
 pub const SETTLE_MS: u64 = 2_000;
 /// A peer that has so many records more is streamed from instead of compared with.
 pub const FAR_BEHIND: u64 = 4_096;
+/// How long after a comparison the next with the same peer is led, ms; doubles to [`COMPARE_PAUSE_MAX_MS`] while they find
+/// something and it does not help.
+pub const COMPARE_PAUSE_MS: u64 = 1_500;
+/// See [`COMPARE_PAUSE_MS`].
+pub const COMPARE_PAUSE_MAX_MS: u64 = 20_000;
+/// How long after a stream that brought little the next is asked of the same peer, ms.
+pub const STREAM_PAUSE_MS: u64 = 60_000;
+/// Agreement counts only about a time as near as this to our own clock, ms: about the distant past everybody agrees.
+pub const AGREE_WITHIN_MS: u64 = 60_000;
 /// Comparisons this node leads at a time at most.
 pub const COMPARISONS_MAX: usize = 3;
 /// Fetches under way with one peer at most.
@@ -148,6 +157,8 @@ pub enum Input {
     Said(LinkId, Message),
     /// Records came and go into the store now; with their value or not.
     Came(LinkId, Vec<(RecordId, bool)>),
+    /// What a peer sent under these ids is not let in; the judgement itself follows.
+    Spurned(LinkId, Vec<RecordId>),
     /// The store's judgement of what a peer sent.
     Judged(LinkId, Via, Vec<Verdict>),
     /// Records were committed.
@@ -220,8 +231,8 @@ pub struct Engine {
 struct Came {
     sources: SmallVec<[LinkId; 2]>,
     until: Millis,
-    /// Without its value.
-    bare: bool,
+    /// Those of them that sent it without its value.
+    bare: SmallVec<[LinkId; 1]>,
 }
 
 impl Came {
@@ -286,6 +297,7 @@ impl Engine {
             Input::Turned(key, ip, offence) => self.table.blame(key, ip, offence, now),
             Input::Said(link, message) => self.said(now, link, message, view),
             Input::Came(link, ids) => self.note_came(now, link, &ids),
+            Input::Spurned(link, ids) => self.spurned(now, link, &ids),
             Input::Judged(link, via, verdicts) => self.judged(now, link, via, verdicts, view),
             Input::Committed(points) => self.committed(now, &points, view),
             Input::Unheard => self.unheard(now),
@@ -425,9 +437,12 @@ impl Engine {
         }
     }
 
+    /// Once for a connection, however much of what it sent is still being judged.
     fn blame(&mut self, now: Millis, link: LinkId, offence: Offence, why: &'static str) {
         let Some(linked) = self.links.get(&link) else { return };
-        self.table.blame(Some(linked.key), linked.traffic.remote.ip(), offence, now);
+        let (key, ip) = (linked.key, linked.traffic.remote.ip());
+        self.table.blame(Some(key), ip, offence, now);
         self.act(Action::Close(link, why));
+        self.leave(now, link, key);
     }
 }

@@ -8,8 +8,12 @@ use std::time::Duration;
 pub const PENDING_MAX: usize = 64;
 /// Handshakes under way above which a caller first shows that its address is its own (RFC 9000 §8.1.2).
 pub const PENDING_FREE: usize = 8;
-/// Connections and handshakes of one IP address at a time.
+/// Handshakes under way of one IP address (IPv6: /64) at a time.
+pub const PENDING_PER_ADDRESS: usize = 16;
+/// Connections and handshakes of one IP address (IPv6: /64) at a time.
 pub const PER_ADDRESS_MAX: usize = 32;
+/// How long an address that did wrong is not answered at all.
+pub const UNANSWERED: Duration = Duration::from_mins(1);
 /// Bytes kept of one caller not yet looked at, and of all of them.
 pub const INCOMING_BYTES_MAX: u64 = 16 << 10;
 /// See [`INCOMING_BYTES_MAX`].
@@ -57,24 +61,36 @@ pub const READ_PATIENCE: Duration = Duration::from_secs(15);
 pub const INTAKE_RECORDS: usize = 4_096;
 /// Records of a stream from a cursor between the wire and the verdict: many in one transaction cost the least.
 pub const STREAM_RECORDS: usize = 40_960;
+/// KiB of records of one peer between wire and verdict; of a stream.
+pub const INTAKE_KIB: usize = 8 << 10;
+/// See [`INTAKE_KIB`].
+pub const STREAM_KIB: usize = 32 << 10;
 /// Records handed to the store at a time.
 pub const INTAKE_BATCH: usize = 512;
 /// Bytes of them, unless a single one has more.
 pub const INTAKE_BATCH_BYTES: usize = 1 << 20;
-/// Pushed records a second that are read from one peer; a faster one waits.
-pub const PUSHED_A_SECOND: f64 = 8_000.0;
+/// Pushed records and announced ids a second that are read from one peer; a faster one waits.
+pub const PUSHED_A_SECOND: f64 = 16_000.0;
 /// Pushed bytes a second that are read from one peer.
 pub const PUSHED_BYTES_A_SECOND: f64 = 16e6;
 /// Comparisons, fetches and streams that are answered at a time, for one peer.
 pub const ANSWERS_PER_PEER: usize = 4;
-/// For all peers.
+/// Comparisons and fetches answered at a time, for all peers.
 pub const ANSWERS_MAX: usize = 16;
-/// Comparisons answered in [`COMPARE_WINDOW`] for one peer.
-pub const COMPARE_RATE: u32 = 60;
+/// Streams from a cursor that are given at a time, for all peers; one for each.
+pub const STREAMS_MAX: usize = 8;
+/// How long answering a fetch or a comparison, or leading one, may take in all.
+pub const ANSWER: Duration = Duration::from_mins(1);
+/// Bytes a second a stream moves at least, after its first [`STREAM_GRACE`]; one that does not makes room for others.
+pub const STREAM_RATE_MIN: u64 = 16 << 10;
+/// See [`STREAM_RATE_MIN`].
+pub const STREAM_GRACE: Duration = Duration::from_secs(20);
+/// Comparisons answered in [`COMPARE_WINDOW`] for one peer; more wait for the next.
+pub const COMPARE_RATE: u32 = 120;
 /// See [`COMPARE_RATE`].
 pub const COMPARE_WINDOW: Duration = Duration::from_mins(1);
 
 /// Facts from connections waiting for the engine.
-pub const FACTS_QUEUE: usize = 4_096;
-/// Commits waiting for the engine; more go unheard, and a comparison repairs it.
-pub const COMMITS_QUEUE: usize = 1_024;
+pub const FACTS_QUEUE: usize = 512;
+/// Committed records the engine has not heard of yet; more go unheard, and a comparison repairs it.
+pub const COMMITS_QUEUE: usize = 131_072;

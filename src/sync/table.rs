@@ -245,7 +245,7 @@ impl Table {
     /// there, and if there is room for it.
     pub fn heard(&mut self, address: SocketAddr, key: NodeKey, from: NodeKey, now: Millis) {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-        let near = self.up.get(&from).map_or(Scope::Loopback, |up| Scope::of(up.at.ip()));
+        let near = self.up.get(&from).map_or(Scope::Global, |up| Scope::of(up.at.ip()));
         let usable = address.port() != 0 && Scope::of(address.ip()) >= near;
         if key == self.own || !usable || self.knows(address, key) || !self.make_room(address, key, from, now)
         {
@@ -412,7 +412,7 @@ impl Table {
     /// At most `max` addresses to tell `asker` of, by chance: only such as this node itself reached lately and
     /// as mean something where the asker is.
     pub fn share(&mut self, asker: NodeKey, max: usize, now: Millis) -> Vec<(SocketAddr, NodeKey)> {
-        let near = self.up.get(&asker).map_or(Scope::Loopback, |up| Scope::of(up.at.ip()));
+        let near = self.up.get(&asker).map_or(Scope::Global, |up| Scope::of(up.at.ip()));
         let mut found = Vec::new();
         for index in 0..self.entries.len() {
             let entry = &self.entries[index];

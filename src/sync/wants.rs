@@ -75,7 +75,7 @@ impl Wants {
             }
             return true;
         }
-        if self.listed.len() >= WANTS_MAX {
+        if self.listed.len() >= WANTS_MAX && !self.make_room(link) {
             return false;
         }
         let seq = self.next;
@@ -132,6 +132,22 @@ impl Wants {
         }
     }
 
+    /// `link` has it not, or not in full.
+    pub fn refute(&mut self, id: &RecordId, link: LinkId) {
+        if let Some(want) = self.listed.get_mut(id) {
+            want.arrived = false;
+        }
+        self.forget_source(id, link);
+    }
+
+    /// What `link` sent as this was wrong: it is to be asked of others, at once.
+    pub fn spurn(&mut self, id: &RecordId, link: LinkId, now: Millis) {
+        if let Some(want) = self.listed.get_mut(id) {
+            (want.arrived, want.due) = (false, now);
+        }
+        self.forget_source(id, link);
+    }
+
     /// A connection ended.
     pub fn drop_link(&mut self, link: LinkId) {
         let Some(offers) = self.offers.remove(&link) else { return };
@@ -147,6 +163,20 @@ impl Wants {
         let wants = offers.values().filter_map(|id| self.listed.get(id));
         // Few are looked at: they are in the order they came to be wanted.
         wants.filter(|want| want.asked.is_none() && !want.arrived).take(64).map(|want| want.due).min()
+    }
+
+    /// Who has the most wanted of it gives one up, unless it is `link` itself.
+    fn make_room(&mut self, link: LinkId) -> bool {
+        let most = self.offers.iter().max_by_key(|(_, offers)| offers.len());
+        let Some((most, id)) = most.and_then(|(most, offers)| Some((*most, *offers.last_key_value()?.1)))
+        else {
+            return false;
+        };
+        if most == link || self.of(most) <= self.of(link) + 1 {
+            return false;
+        }
+        self.settle(&id);
+        true
     }
 
     fn forget_source(&mut self, id: &RecordId, link: LinkId) {

@@ -1,8 +1,9 @@
 //! Comparing: roots now and then, sessions where they differ, a stream where this node is far behind.
 
 use super::{
-    AUDIT_EVERY, Action, COMPARISONS_MAX, Catching, Engine, FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS,
-    ROOT_WAIT_MS, SETTLE_MS, UNSURE_MS, View, WANTS_PER_LINK_MAX,
+    AGREE_WITHIN_MS, AUDIT_EVERY, Action, COMPARE_PAUSE_MAX_MS, COMPARE_PAUSE_MS, COMPARISONS_MAX, Catching,
+    Engine, FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS, ROOT_WAIT_MS, SETTLE_MS, STREAM_PAUSE_MS, UNSURE_MS,
+    View, WANTS_PER_LINK_MAX,
 };
 use crate::record::Millis;
 use crate::store::{FIRST, Tally};
@@ -58,7 +59,7 @@ impl Engine {
         let root = self.root(until, &ours);
         self.act(Action::Say(link, Message::RootIs(root)));
         if until == theirs.until && ours.fingerprint() == theirs.fingerprint {
-            self.agree(now, link);
+            self.agree(now, link, &ours, until, view);
         }
     }
 
@@ -71,7 +72,7 @@ impl Engine {
         }
         let Some(ours) = view.tally(theirs.until) else { return };
         if ours.fingerprint() == theirs.fingerprint {
-            self.agree(now, link);
+            self.agree(now, link, &ours, theirs.until, view);
             return self.audit(link, theirs.until);
         }
         self.differ(now, link, &ours, &theirs, view);
@@ -81,7 +82,7 @@ impl Engine {
         let leading = self.links.values().filter(|linked| linked.comparing).count();
         let Some(linked) = self.links.get_mut(&link) else { return };
         let far = theirs.count > ours.count.saturating_add(FAR_BEHIND);
-        if far && !linked.streamed_little {
+        if far && linked.stream_next <= now {
             if self.catching_up.is_none() {
                 let from = view.newest().filter(|_| ours.count > FEW).unwrap_or(FIRST);
                 self.catching_up = Some(Catching { link, done: ours.count, total: theirs.count });
@@ -92,6 +93,10 @@ impl Engine {
         // What was found missing before is still on its way.
         if self.wants.of(link) >= WANTS_PER_LINK_MAX / 2 || leading >= COMPARISONS_MAX {
             return self.dirty(now, link);
+        }
+        if linked.compare_next > now {
+            linked.root_next = linked.compare_next;
+            return;
         }
         linked.comparing = true;
         self.act(Action::Compare(link, theirs.until));
@@ -118,9 +123,11 @@ impl Engine {
         let Some(linked) = self.links.get_mut(&link) else { return };
         if led {
             linked.comparing = false;
+            linked.compare_next = now.plus(linked.compare_pause);
+            linked.compare_pause = (2 * linked.compare_pause).min(COMPARE_PAUSE_MAX_MS);
         }
         let Some(found) = found else { return };
-        (linked.missing, linked.rounds, linked.streamed_little) = (0, 0, false);
+        (linked.missing, linked.rounds) = (0, 0);
         let nothing = found.need.is_empty() && found.have.is_empty();
         for id in &found.need {
             if self.wants.of(link) >= WANTS_PER_LINK_MAX {
@@ -147,18 +154,25 @@ impl Engine {
             self.catching_up = None;
         }
         if let Some(linked) = self.links.get_mut(&link) {
-            linked.streamed_little = count < FAR_BEHIND / 2;
+            if count < FAR_BEHIND / 2 {
+                linked.stream_next = now.plus(STREAM_PAUSE_MS);
+            }
             linked.root_next = now;
         }
     }
 
     /// Both sets are equal.
-    fn agree(&mut self, now: Millis, link: LinkId) {
+    fn agree(&mut self, now: Millis, link: LinkId, ours: &Tally, until: Millis, view: &dyn View) {
+        // Before the network began, or by a clock that stands still, everybody agrees.
+        if ours.count == 0 || until.plus(AGREE_WITHIN_MS) < view.clock() {
+            return;
+        }
         let unsure = self.links.values().all(|linked| !linked.synchronised)
             && now.0.saturating_sub(self.started.0) >= UNSURE_MS;
         let Some(linked) = self.links.get_mut(&link) else { return };
         linked.traffic.agreed = Some(now);
-        (linked.missing, linked.rounds, linked.streamed_little) = (0, 0, false);
+        linked.compare_pause = COMPARE_PAUSE_MS;
+        (linked.missing, linked.rounds) = (0, 0);
         self.agreed = Some(now);
         if !self.synchronised && (linked.synchronised || unsure) {
             self.synchronised = true;

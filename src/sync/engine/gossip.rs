@@ -4,8 +4,8 @@
 use smallvec::SmallVec;
 
 use super::{
-    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, CAME_MS, Engine, FETCHES_MAX, FRESH_MS,
-    MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, VALUE_WAIT_MS, Via, View, WANTS_PER_LINK_MAX,
+    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, CAME_MS, COMPARE_PAUSE_MS, Engine, FETCHES_MAX,
+    FRESH_MS, MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, VALUE_WAIT_MS, Via, View, WANTS_PER_LINK_MAX,
 };
 use crate::record::{Millis, RecordId};
 use crate::store::{Point, Refusal, Verdict};
@@ -47,7 +47,9 @@ impl Engine {
             }
             let came = self.came.entry(*id).or_default();
             came.until = now.plus(CAME_MS);
-            came.bare = !whole;
+            if !whole && !came.bare.contains(&link) {
+                came.bare.push(link);
+            }
             came.note(link);
         }
     }
@@ -72,15 +74,25 @@ impl Engine {
         {
             linked.rounds = if orphaned { linked.rounds + 1 } else { 0 };
         }
+        let mut lied = false;
         for verdict in verdicts {
             match verdict {
                 Verdict::Accepted(_) => {
-                    self.count(link, |traffic| traffic.records_in += 1);
+                    if let Some(linked) = self.links.get_mut(&link) {
+                        linked.traffic.records_in += 1;
+                        // It helps: the next comparison need not wait.
+                        linked.compare_pause = COMPARE_PAUSE_MS;
+                    }
                     self.records_in.add(now, 1);
                     self.stepped(via);
                 }
                 Verdict::Known(id) => {
-                    self.wants.settle(&id);
+                    if view.knows(&id) {
+                        self.wants.settle(&id);
+                    } else {
+                        // Known without its value, and this peer did not bring it.
+                        self.wants.refute(&id, link);
+                    }
                     self.came.remove(&id);
                     self.count(link, |traffic| traffic.duplicates += 1);
                     self.stepped(via);
@@ -100,9 +112,26 @@ impl Engine {
                     self.count(link, |traffic| traffic.refused += 1);
                     if refusal.at_fault() {
                         tracing::info!(link, %refusal, "a peer sent a record that is not valid: disconnected");
-                        return self.blame(now, link, Offence::Lied, "an invalid record");
+                        lied = true;
+                    } else {
+                        self.refused(now, link, &refusal);
                     }
-                    self.refused(now, link, &refusal);
+                }
+            }
+        }
+        if lied {
+            self.blame(now, link, Offence::Lied, "an invalid record");
+        }
+    }
+
+    /// What a peer sent under these ids was not let in: whatever others send under them may be right.
+    pub(super) fn spurned(&mut self, now: Millis, link: LinkId, ids: &[RecordId]) {
+        for id in ids {
+            self.wants.spurn(id, link, now);
+            if let Some(came) = self.came.get_mut(id) {
+                came.sources.retain(|source| *source != link);
+                if came.sources.is_empty() {
+                    self.came.remove(id);
                 }
             }
         }
@@ -146,10 +175,10 @@ impl Engine {
             let mut havers = came.sources;
             havers.extend(self.wants.sources(id));
             self.wants.settle(id);
-            if came.bare {
-                self.want_value(now, *id, &havers);
-            }
-            if *time >= fresh_from {
+            if !came.bare.is_empty() && !view.knows(id) {
+                self.want_value(now, *id, &came.bare);
+                self.spread(now, *id, &havers, 0);
+            } else if *time >= fresh_from {
                 let pushes = if havers.is_empty() { PUSHES } else { RELAYS };
                 self.spread(now, *id, &havers, pushes);
             } else if self.catching_up.is_none() {

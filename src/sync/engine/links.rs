@@ -3,8 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Action, CALLERS_MAX, DIALLED_WANTED, EXPLORE_EVERY_MS, Engine, GUEST_MS, GUESTS_MAX, LINKS_MAX,
-    LINKS_WANTED, PEERS_EVERY_MS, PEERS_TOLD, PROBE_EVERY_MS, ROOT_SOON_MS,
+    Action, CALLERS_MAX, COMPARE_PAUSE_MS, DIALLED_WANTED, EXPLORE_EVERY_MS, Engine, GUEST_MS, GUESTS_MAX,
+    LINKS_MAX, LINKS_WANTED, PEERS_EVERY_MS, PEERS_TOLD, PROBE_EVERY_MS, ROOT_SOON_MS,
 };
 use crate::record::{Millis, RecordId};
 use crate::sync::face::{Origin, Peer, Traffic};
@@ -33,8 +33,11 @@ pub(super) struct Linked {
     /// Until when an answer to our root is awaited.
     pub(super) root_awaited: Option<(Millis, Millis)>,
     pub(super) comparing: bool,
-    /// The last stream from a cursor brought little.
-    pub(super) streamed_little: bool,
+    /// No comparison is led before this, and the pause after the next one, ms.
+    pub(super) compare_next: Millis,
+    pub(super) compare_pause: u64,
+    /// Nothing is streamed from a cursor before this: the last time brought little.
+    pub(super) stream_next: Millis,
     pub(super) fetching: usize,
     /// Missing links fetched since the last comparison, and in how many rounds.
     pub(super) missing: usize,
@@ -127,7 +130,9 @@ impl Engine {
             root_next: if outgoing { now } else { now.plus(ROOT_SOON_MS) },
             root_awaited: None,
             comparing: false,
-            streamed_little: false,
+            compare_next: now,
+            compare_pause: COMPARE_PAUSE_MS,
+            stream_next: now,
             fetching: 0,
             missing: 0,
             rounds: 0,
@@ -192,6 +197,11 @@ impl Engine {
         if let Some(offence) = fault {
             self.table.blame(Some(key), ip, offence, now);
         }
+        self.leave(now, link, key);
+    }
+
+    /// A connection is no more.
+    pub(super) fn leave(&mut self, now: Millis, link: LinkId, key: NodeKey) {
         self.forget(link);
         if self.links.values().all(|other| other.key != key) {
             self.table.lost(key, now);

@@ -63,8 +63,8 @@ impl Reading {
         }
     }
 
-    /// Reads some more.
-    pub(super) async fn more(&mut self, patience: Option<Duration>) -> Result<(), StreamError> {
+    /// Reads some more; returns how many bytes.
+    pub(super) async fn more(&mut self, patience: Option<Duration>) -> Result<usize, StreamError> {
         self.buffer.drain(..self.used);
         self.used = 0;
         let read = self.stream.read_chunk(WRITE_BYTES, true);
@@ -75,7 +75,7 @@ impl Reading {
         match read {
             Ok(Some(chunk)) => {
                 self.buffer.extend_from_slice(&chunk.bytes);
-                Ok(())
+                Ok(chunk.bytes.len())
             }
             Ok(None) | Err(_) => Err(StreamError::Ended),
         }

@@ -12,7 +12,9 @@ use crate::record::{Record, RecordId};
 use crate::store::{QueueFull, Source, Store, Verdict};
 use crate::sync::bytes::WireError;
 use crate::sync::engine::{FRESH_MS, Input, Via};
-use crate::sync::limits::{INTAKE_RECORDS, PUSHED_A_SECOND, PUSHED_BYTES_A_SECOND, STREAM_RECORDS};
+use crate::sync::limits::{
+    INTAKE_KIB, INTAKE_RECORDS, PUSHED_A_SECOND, PUSHED_BYTES_A_SECOND, STREAM_KIB, STREAM_RECORDS,
+};
 use crate::sync::wants::LinkId;
 
 /// How long to wait when the store's queue is full.
@@ -23,8 +25,9 @@ const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 pub(super) struct Intake {
     link: LinkId,
     store: Store,
-    under_way: Arc<Semaphore>,
-    streamed: Arc<Semaphore>,
+    /// Records and KiB of them.
+    under_way: (Arc<Semaphore>, Arc<Semaphore>),
+    streamed: (Arc<Semaphore>, Arc<Semaphore>),
     facts: Sender<Input>,
     /// As many verdicts as there are records under way.
     verdicts: UnboundedSender<Input>,
@@ -40,8 +43,8 @@ impl Intake {
         Intake {
             link,
             store,
-            under_way: Arc::new(Semaphore::new(INTAKE_RECORDS)),
-            streamed: Arc::new(Semaphore::new(STREAM_RECORDS)),
+            under_way: room(INTAKE_RECORDS, INTAKE_KIB),
+            streamed: room(STREAM_RECORDS, STREAM_KIB),
             facts,
             verdicts,
         }
@@ -52,11 +55,15 @@ impl Intake {
         if records.is_empty() {
             return Ok(());
         }
-        let count = records.len() as u32;
-        let room = if via == Via::Stream { &self.streamed } else { &self.under_way };
-        let room = Arc::clone(room).acquire_many_owned(count).await;
-        let room = Arc::new(parking_lot::Mutex::new(Some(room.map_err(|_| StreamError::Ended)?)));
+        let (by_count, by_size) = if via == Via::Stream { &self.streamed } else { &self.under_way };
+        let count = Arc::clone(by_count).acquire_many_owned(records.len() as u32).await;
+        let size = Arc::clone(by_size).acquire_many_owned(kib_of(&records)).await;
+        let room = count.ok().zip(size.ok()).ok_or(StreamError::Ended)?;
+        let room = Arc::new(parking_lot::Mutex::new(Some(room)));
         let came = self.came(&records, via);
+        // Of a stream only some are told; whatever is wrong in it ends it.
+        let whole = came.len() == records.len();
+        let ids: Vec<RecordId> = came.iter().filter(|_| whole).map(|(id, _)| *id).collect();
         if !came.is_empty() {
             let told = self.facts.send(Input::Came(self.link, came)).await;
             told.map_err(|_| StreamError::Ended)?;
@@ -64,9 +71,15 @@ impl Intake {
         let source = if via == Via::Stream { Source::Sync } else { Source::Peer };
         let mut records = records;
         loop {
-            let (link, verdicts, room) = (self.link, self.verdicts.clone(), Arc::clone(&room));
+            let (link, verdicts, room, ids) =
+                (self.link, self.verdicts.clone(), Arc::clone(&room), ids.clone());
             let done = move |judged: Vec<Verdict>| {
                 drop(room.lock().take());
+                let spurned = ids.iter().zip(&judged).filter(|(_, v)| matches!(v, Verdict::Refused(_)));
+                let spurned: Vec<RecordId> = spurned.map(|(id, _)| *id).collect();
+                if !spurned.is_empty() {
+                    let _ = verdicts.send(Input::Spurned(link, spurned));
+                }
                 // The engine may have gone.
                 let _ = verdicts.send(Input::Judged(link, via, judged));
             };
@@ -90,8 +103,18 @@ impl Intake {
     /// Waits until everything a stream brought is judged.
     pub(super) async fn settle(&self) {
         // Closed only with the connection.
-        let _ = self.streamed.acquire_many(STREAM_RECORDS as u32).await;
+        let _ = self.streamed.0.acquire_many(STREAM_RECORDS as u32).await;
     }
+}
+
+fn room(records: usize, kib: usize) -> (Arc<Semaphore>, Arc<Semaphore>) {
+    (Arc::new(Semaphore::new(records)), Arc::new(Semaphore::new(kib)))
+}
+
+/// What records take, in KiB; a batch has at most some two MiB.
+fn kib_of(records: &[Record]) -> u32 {
+    let bytes: usize = records.iter().map(|record| record.value.as_ref().map_or(0, Vec::len) + 512).sum();
+    u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(INTAKE_KIB as u32)
 }
 
 /// Reads a record's bytes.
@@ -132,8 +155,8 @@ mod tests {
     fn who_brings_more_than_a_second_s_worth_waits_for_the_excess() {
         let begin = Instant::now();
         let mut throttle = Throttle::new(begin);
-        assert_eq!(throttle.pass(begin, 8_000, 0), Duration::ZERO);
-        let wait = throttle.pass(begin, 4_000, 0);
+        assert_eq!(throttle.pass(begin, 16_000, 0), Duration::ZERO);
+        let wait = throttle.pass(begin, 8_000, 0);
         assert_eq!(wait, Duration::from_millis(500));
         assert_eq!(throttle.pass(begin + Duration::from_secs(2), 1, 1), Duration::ZERO);
     }

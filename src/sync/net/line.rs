@@ -303,8 +303,8 @@ impl Tasks {
                 Ok(heard) => heard,
                 Err(end) => return end,
             };
-            let (records, bytes) = heard;
-            let pause = throttle.pass(Instant::now(), records.len(), bytes);
+            let (records, bytes, announced) = heard;
+            let pause = throttle.pass(Instant::now(), records.len() + announced, bytes);
             if let Err(error) = self.intake.take(records, Via::Gossip).await {
                 return error.into();
             }
@@ -314,9 +314,10 @@ impl Tasks {
         }
     }
 
-    /// Whatever has arrived: announcements go to the engine, records come back, with the bytes they took.
-    async fn gather(&self, reading: &mut Reading) -> Result<(Vec<crate::record::Record>, usize), End> {
-        let (mut records, mut size) = (Vec::new(), 0);
+    /// Whatever has arrived: announcements go to the engine, records come back, with the bytes they took and how many
+    /// ids were announced.
+    async fn gather(&self, reading: &mut Reading) -> Result<(Vec<crate::record::Record>, usize, usize), End> {
+        let (mut records, mut size, mut announced) = (Vec::new(), 0, 0);
         let mut message = reading.next(None).await?;
         loop {
             match message {
@@ -324,10 +325,13 @@ impl Tasks {
                     size += bytes.len();
                     records.push(decode(whole, &bytes).map_err(|_| End::Fault(Offence::Lied))?);
                 }
-                Message::Announce(_) => self.tell(Input::Said(self.link, message)).await?,
+                Message::Announce(ref ids) => {
+                    announced += ids.len();
+                    self.tell(Input::Said(self.link, message)).await?;
+                }
                 _ => return Err(End::Fault(Offence::Lied)),
             }
-            if records.len() >= INTAKE_BATCH {
+            if records.len() + announced >= INTAKE_BATCH {
                 break;
             }
             match reading.ready()? {
@@ -335,7 +339,7 @@ impl Tasks {
                 None => break,
             }
         }
-        Ok((records, size))
+        Ok((records, size, announced))
     }
 
     async fn say_gossip(&self, mut frames: mpsc::Receiver<Frame>, queued: Arc<AtomicUsize>) -> End {
@@ -361,6 +365,7 @@ impl Tasks {
     async fn hear_requests(&self) -> End {
         let room = Arc::new(Semaphore::new(ANSWERS_PER_PEER));
         let compares = Arc::new(parking_lot::Mutex::new(serve::Rate::new(Instant::now())));
+        let stream = Arc::new(Semaphore::new(1));
         let (faults, mut faulty) = mpsc::channel(1);
         loop {
             let opened = tokio::select! {
@@ -376,6 +381,7 @@ impl Tasks {
                 answers: Arc::clone(&self.around.answers),
                 facts: self.around.facts.clone(),
                 compares: Arc::clone(&compares),
+                stream: Arc::clone(&stream),
             };
             let faults = faults.clone();
             tokio::spawn(async move {

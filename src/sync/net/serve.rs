@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use quinn::Connection;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::framed::{Reading, StreamError, Writing};
 use super::intake::{Intake, decode};
@@ -14,7 +14,8 @@ use crate::record::{Millis, Record, RecordId};
 use crate::store::{Clock, Encoded, Point, Ranges, Store};
 use crate::sync::engine::{Input, Via};
 use crate::sync::limits::{
-    ANSWERS_MAX, COMPARE_RATE, COMPARE_WINDOW, INTAKE_BATCH, INTAKE_BATCH_BYTES, READ_PATIENCE, WRITE_BYTES,
+    ANSWER, ANSWERS_MAX, COMPARE_RATE, COMPARE_WINDOW, INTAKE_BATCH, INTAKE_BATCH_BYTES, READ_PATIENCE,
+    STREAM_GRACE, STREAM_RATE_MIN, STREAMS_MAX, WRITE_BYTES,
 };
 use crate::sync::reconcile::{Found, ReconcileError, Scope, Side};
 use crate::sync::table::Offence;
@@ -27,11 +28,18 @@ pub(super) struct Answers {
     pub(super) ranges: Ranges,
     pub(super) clock: Clock,
     room: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
 }
 
 impl Answers {
     pub(super) fn new(store: Store, ranges: Ranges, clock: Clock) -> Answers {
-        Answers { store, ranges, clock, room: Arc::new(Semaphore::new(ANSWERS_MAX)) }
+        Answers {
+            store,
+            ranges,
+            clock,
+            room: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+        }
     }
 }
 
@@ -46,12 +54,16 @@ impl Rate {
         Rate { count: 0, since: now }
     }
 
-    fn pass(&mut self, now: Instant) -> bool {
+    /// Counts one more; how long it has to wait.
+    fn pass(&mut self, now: Instant) -> Duration {
         if now.saturating_duration_since(self.since) > COMPARE_WINDOW {
             *self = Rate::new(now);
         }
         self.count += 1;
-        self.count <= COMPARE_RATE
+        if self.count <= COMPARE_RATE {
+            return Duration::ZERO;
+        }
+        COMPARE_WINDOW.saturating_sub(now.saturating_duration_since(self.since))
     }
 }
 
@@ -63,6 +75,7 @@ pub(super) struct Request {
     pub(super) answers: Arc<Answers>,
     pub(super) facts: mpsc::Sender<Input>,
     pub(super) compares: Arc<parking_lot::Mutex<Rate>>,
+    pub(super) stream: Arc<Semaphore>,
 }
 
 impl Request {
@@ -73,7 +86,7 @@ impl Request {
             Err(error) => return fault(&error),
         };
         self.writing.low_priority();
-        let Ok(place) = Arc::clone(&self.answers.room).acquire_owned().await else { return Ok(()) };
+        let Some(place) = self.place(&question).await else { return Ok(()) };
         let handle = Handle::current();
         let answered = tokio::task::spawn_blocking(move || {
             let _place = place;
@@ -94,14 +107,30 @@ impl Request {
         answered.await.unwrap_or(Ok(()))
     }
 
-    fn compare(mut self, handle: &Handle, salt: [u8; 16], until: Millis) -> Result<(), Offence> {
-        if !self.compares.lock().pass(Instant::now()) {
-            return Err(Offence::Flooded);
+    /// Room to answer. A stream may last, so it takes none from questions that do not; a comparison beyond the rate
+    /// waits for the next window, which holds up nobody but its asker.
+    async fn place(
+        &self,
+        question: &Message,
+    ) -> Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)> {
+        if let Message::Since(_) = question {
+            let own = Arc::clone(&self.stream).acquire_owned().await.ok()?;
+            return Some((Arc::clone(&self.answers.streams).acquire_owned().await.ok()?, Some(own)));
         }
+        if let Message::Compare { .. } = question {
+            let wait = self.compares.lock().pass(Instant::now());
+            if !wait.is_zero() {
+                tokio::time::sleep(wait).await;
+            }
+        }
+        Some((Arc::clone(&self.answers.room).acquire_owned().await.ok()?, None))
+    }
+
+    fn compare(mut self, handle: &Handle, salt: [u8; 16], until: Millis) -> Result<(), Offence> {
         self.reading.allow(TURN_FRAME_MAX);
         let ranges = self.answers.ranges.clone();
         let mut side = Side::new(&ranges, Scope { salt, until: (until, RecordId([0; 32])) });
-        let ended = handle.block_on(turns(&mut side, &mut self.writing, &mut self.reading));
+        let ended = handle.block_on(in_time(turns(&mut side, &mut self.writing, &mut self.reading)));
         self.writing.finish();
         let found = match ended {
             Ok(()) => side.finish(),
@@ -113,8 +142,11 @@ impl Request {
     }
 
     fn give(mut self, handle: &Handle, ids: &[RecordId]) {
-        let mut given = 0;
+        let (mut given, begun) = (0, Instant::now());
         for some in ids.chunks(64) {
+            if begun.elapsed() > ANSWER {
+                return;
+            }
             let Ok(snapshot) = self.answers.store.snapshot() else { break };
             let records: Vec<Encoded> =
                 some.iter().filter_map(|id| snapshot.sent(id).ok().flatten()).collect();
@@ -133,7 +165,12 @@ impl Request {
     fn stream(mut self, handle: &Handle, from: Point) {
         let until = ((self.answers.clock)().plus(1), RecordId([0; 32]));
         let (mut from, mut given) = (from, 0);
+        let (mut bytes, begun) = (0, Instant::now());
         loop {
+            let elapsed = begun.elapsed();
+            if elapsed > STREAM_GRACE && bytes < elapsed.as_secs() * STREAM_RATE_MIN {
+                return;
+            }
             // A fresh view for each piece: an old one would keep the log from being cut.
             let read = self.answers.store.snapshot();
             let Ok(some) = read.and_then(|snapshot| snapshot.sent_from(&from, &until, WRITE_BYTES)) else {
@@ -142,6 +179,7 @@ impl Request {
             let Some(last) = some.last() else { break };
             from = after((last.time, last.id));
             for sent in &some {
+                bytes += sent.bytes.len() as u64;
                 if handle.block_on(self.writing.put_record(sent.whole, &sent.bytes)).is_err() {
                     return;
                 }
@@ -224,6 +262,11 @@ async fn turns(
     }
 }
 
+/// A comparison that does not come to an end makes room for others.
+async fn in_time(ran: impl Future<Output = Result<(), CompareError>>) -> Result<(), CompareError> {
+    tokio::time::timeout(ANSWER, ran).await.unwrap_or(Err(StreamError::Slow.into()))
+}
+
 /// Leads a comparison and tells the engine what it found.
 pub(super) fn lead(
     handle: &Handle,
@@ -234,7 +277,7 @@ pub(super) fn lead(
 ) -> (Input, Option<Offence>) {
     let ranges = answers.ranges.clone();
     let mut side = Side::new(&ranges, Scope { salt, until: (until, RecordId([0; 32])) });
-    let ran: Result<(), CompareError> = handle.block_on(async {
+    let ran: Result<(), CompareError> = handle.block_on(in_time(async {
         let (send, receive) = connection.open_bi().await.map_err(|_| StreamError::Ended)?;
         let (mut writing, mut reading) = (Writing::new(send), Reading::new(receive, TURN_FRAME_MAX));
         let first = match audit {
@@ -246,13 +289,29 @@ pub(super) fn lead(
         turns(&mut side, &mut writing, &mut reading).await?;
         writing.finish();
         Ok(())
-    });
+    }));
     match ran {
         Ok(()) => (Input::Compared(link, true, Some(side.finish())), None),
         Err(error) => {
             tracing::debug!(link, %error, "a comparison failed");
             (Input::Compared(link, true, None::<Found>), error.fault().err())
         }
+    }
+}
+
+/// How fast an answer comes: not time spent on our side, but what was waited for the peer.
+#[derive(Default)]
+struct Pace {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    fn moved(&mut self, waited: Duration, bytes: usize) -> Result<(), StreamError> {
+        self.waited += waited;
+        self.bytes += bytes as u64;
+        let slow = self.waited > STREAM_GRACE && self.bytes < self.waited.as_secs() * STREAM_RATE_MIN;
+        if slow { Err(StreamError::Slow) } else { Ok(()) }
     }
 }
 
@@ -285,6 +344,7 @@ async fn receive(
     let (mut writing, mut reading) = (Writing::new(send), Reading::new(receive, FRAME_MAX));
     writing.say(&question).await?;
     writing.finish();
+    let mut pace = Pace::default();
     let (mut records, mut size, mut count, mut done) = (Vec::<Record>::new(), 0, 0, false);
     while !done {
         match reading.ready()? {
@@ -300,7 +360,9 @@ async fn receive(
                 if records.len() >= INTAKE_BATCH / 2 || via == Via::Fetch {
                     intake.take(std::mem::take(&mut records), via).await?;
                 }
-                reading.more(Some(READ_PATIENCE)).await?;
+                let asked = Instant::now();
+                let more = reading.more(Some(READ_PATIENCE)).await?;
+                pace.moved(asked.elapsed(), more)?;
             }
         }
         if count > count_max {
