@@ -373,7 +373,7 @@ fn a_heard_address_that_never_works_is_forgotten() {
 fn a_wanted_peer_that_is_full_is_not_called_every_few_seconds() {
     let mut table = table();
     let address = PeerAddress { key: Some(key(1)), ..peer("203.0.113.1:9908") };
-    table.set_rules(&[address.clone()], START);
+    table.set_rules(std::slice::from_ref(&address), START);
     let mut now = START;
     for _ in 0..10 {
         table.reached(&address, at([203, 0, 113, 1]), key(1), now);
