@@ -18,8 +18,9 @@ pub const PARTS: usize = 16;
 /// Parts of the first turn at most: the older half, the older half of the rest, and so on. Nodes mostly differ in what
 /// is newest, and so find it two turns sooner; what is scattered takes one turn more.
 pub const OPENING_PARTS: usize = 16;
-/// Ranges of at most this many records are listed.
-pub const LIST_MAX: usize = 48;
+/// Ranges of at most this many records are listed: as many as a bucket of the store's tree holds, so that none needs to
+/// be cut.
+pub const LIST_MAX: usize = 64;
 /// Bytes after which a turn is closed with a fingerprint of what is left.
 pub const TURN_MAX: usize = 512 << 10;
 /// Bytes of a turn that are read: a closed turn, with its last range.

@@ -44,16 +44,16 @@ impl Plan {
     }
 
     /// Nothing is disturbed from here on.
-    pub fn quiet_from(&self) -> u64 {
+    pub fn quiet_from() -> u64 {
         WRITTEN_UNTIL + AWAY
     }
 
-    pub fn deadline(&self) -> u64 {
-        self.quiet_from() + PATIENCE
+    pub fn deadline() -> u64 {
+        Plan::quiet_from() + PATIENCE
     }
 
     /// Whether records written then had a whole network before them.
-    pub fn calm(&self, at: u64) -> bool {
+    pub fn calm(at: u64) -> bool {
         at + SETTLED < SPLIT || at > HEAL + SETTLED
     }
 

@@ -194,7 +194,7 @@ impl World {
         }
     }
 
-    /// Puts something on the line; returns whether there is still a line.
+    /// Puts something on the line, if there still is one.
     fn send(&mut self, link: LinkId, lane: Lane, kind: Kind, bytes: usize, arrival: Arrival) {
         let (conn, side) = split(link);
         self.report.spend(kind, bytes);
@@ -277,13 +277,17 @@ impl World {
         self.send(link, Lane::Request, Kind::Requests, 45, Arrival::Since { ask, from });
     }
 
-    pub fn compare(&mut self, link: LinkId, until: Millis) {
+    pub fn compare(&mut self, link: LinkId, until: Millis, audit: Option<u64>) {
         let ask = self.ask(link, What::Compare);
         self.report.comparisons += 1;
         let salt = self.draw_id().0[..16].try_into().expect("sixteen of 32");
         let (conn, side) = split(link);
         let mut leader = self.side(conn, side, salt, until);
-        let turn = leader.open().expect("a sound set");
+        let turn = match audit {
+            Some(pick) => leader.audit(pick),
+            None => leader.open(),
+        };
+        let turn = turn.expect("a sound set");
         let mut session = Session { sides: [None, None] };
         session.sides[side] = Some(leader);
         self.sessions.insert(ask, session);

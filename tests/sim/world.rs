@@ -164,7 +164,7 @@ impl World {
             spare: vec![],
             sequence: 0,
             healed_at: None,
-            last_disturbed: plan.quiet_from(),
+            last_disturbed: Plan::quiet_from(),
             plan,
         };
         for number in 0..GENESIS {
@@ -174,7 +174,9 @@ impl World {
         }
         (0..world.plan.nodes).for_each(|number| world.settle(number));
         let events = world.plan.clone().events(&mut world.dice);
-        events.into_iter().for_each(|(at, event)| world.at(at, event));
+        for (at, event) in events {
+            world.at(at, event);
+        }
         world.at(0, Event::Look);
         world
     }
@@ -231,7 +233,7 @@ impl World {
     /// Runs until everybody has everything, or there is no more time.
     pub fn run(mut self) -> Report {
         while let Some(Reverse((at, _, slot))) = self.queue.pop() {
-            if at > self.plan.deadline() || self.report.converged.is_some() {
+            if at > Plan::deadline() || self.report.converged.is_some() {
                 break;
             }
             self.now = at;
@@ -334,7 +336,8 @@ impl World {
                 links.iter().for_each(|link| self.push(*link, number));
             }
             Action::Fetch(link, ids) => self.fetch(link, ids),
-            Action::Compare(link, until) | Action::Audit(link, until, _) => self.compare(link, until),
+            Action::Compare(link, until) => self.compare(link, until, None),
+            Action::Audit(link, until, pick) => self.compare(link, until, Some(pick)),
             Action::CatchUp(link, from) => self.catch_up(link, from),
             Action::Synchronised => self.nodes[node].synchronised = true,
             Action::Save => {
@@ -446,7 +449,7 @@ impl World {
     fn measure(&mut self, node: usize, number: u32) {
         let (born, this) = (self.book.get(number).born, &self.nodes[node]);
         let hops = this.hops.get(number as usize).copied().unwrap_or(0);
-        if hops > 0 && this.since + 5_000_000 < born && self.plan.calm(born) {
+        if hops > 0 && this.since + 5_000_000 < born && Plan::calm(born) {
             self.report.hops.push(hops);
             self.report.latencies.push((self.now - born) as u32);
         }
