@@ -82,14 +82,14 @@ async fn cold(bed: &Filled, size: u64) -> (f64, Duration) {
     let home = tempfile::tempdir().unwrap();
     let config = Config { min_free: 0, ..Config::default() };
     let store = Store::create(home.path(), &bed.genesis, &config, bed.clock()).unwrap();
-    let nothing = || Duties { synchronised: Box::new(|| ()), save: Box::new(|_| ()) };
+    let nothing = || Duties { synchronised: Box::new(|| ()), save: Box::new(|_| Ok(())) };
     let giver = service(&bed.store, bed.clock(), 1, Vec::new(), nothing());
     let (tell, told) = channel();
     let duties = Duties {
         synchronised: Box::new(move || {
             let _ = tell.send(Instant::now());
         }),
-        save: Box::new(|_| ()),
+        save: Box::new(|_| Ok(())),
     };
 
     let begin = Instant::now();

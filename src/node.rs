@@ -319,11 +319,7 @@ fn duties(home: &Path, resolver: &Arc<Resolver>, facts: &Arc<ArcSwap<Facts>>) ->
             resolver.set_ready(true);
             note(&facts, |facts| facts.waiting_for.retain(|what| what != FIRST_AGREEMENT));
         }),
-        save: Box::new(move |saved| {
-            if let Err(error) = peers::save(&saving, &saved) {
-                tracing::warn!(%error, "the peers could not be written down");
-            }
-        }),
+        save: Box::new(move |saved| peers::save(&saving, &saved).map_err(|error| error.to_string())),
     }
 }
 

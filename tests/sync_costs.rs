@@ -53,12 +53,10 @@ async fn ten_thousand_bad_signatures_are_cut_off() {
     assert!(spent < Duration::from_secs(1) * debug_factor(), "{spent:?} of CPU");
     assert!(!beside.target.holds(&good.id(&beside.network.id)));
     beside.is_served(1).await;
-    let again = caller(66);
-    let back = again.connect(beside.target.service.address(), "lfdns").unwrap().await;
-    if let Ok(back) = back {
-        let closed = tokio::time::timeout(PATIENCE, back.closed()).await;
-        assert!(closed.is_ok(), "who sent invalid records is remembered");
-    }
+    // It knows the network, and is still not let in again.
+    let again = Evil::enter(&beside.target, &beside.network.id, 66).await;
+    again.thrown_out().await;
+    assert!(!beside.keeps(66), "who sent invalid records is remembered");
 }
 
 /// Code that is not optimised is slower; what is bounded is the number of signatures looked at.

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use lfdns::record::{Link, Millis, RecordId};
 use lfdns::store::FIRST;
 use lfdns::sync::face::Peers;
-use lfdns::sync::wire::{FRAME_MAX, Message};
-use tokio::sync::oneshot;
+use lfdns::sync::wire::{FRAME_MAX, Message, Root};
 use wirepeer::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -119,24 +118,34 @@ async fn a_record_replayed_ten_thousand_times_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_reader_holds_up_nobody() {
+async fn slow_readers_hold_up_nobody() {
     let beside = Beside::new().await;
     let links = beside.network.links();
     let begun = now().0 - 30_000;
     let records = (0..3_000).map(|n| beside.network.record(n, Millis(begun + n), &links)).collect();
     beside.target.store.ingest(records, lfdns::store::Source::Import);
-    let evil = beside.evil().await;
-    // Everything is asked for, again and again, and none of it read.
-    let mut streams = Vec::new();
-    for _ in 0..6 {
-        let mut stream = evil.connection.open_bi().await.unwrap();
-        say(&mut stream.0, &Message::Since(FIRST)).await;
-        streams.push(stream);
+    // Each asks for everything, in all the ways there are, and reads none of it.
+    let mut held = Vec::new();
+    for key in 66..70 {
+        let evil = Evil::enter(&beside.target, &beside.network.id, key).await;
+        for n in 0..7 {
+            let mut stream = evil.connection.open_bi().await.unwrap();
+            match n % 2 {
+                0 => say(&mut stream.0, &Message::Since(FIRST)).await,
+                _ => say(&mut stream.0, &Message::Compare { salt: [1; 16], until: now() }).await,
+            }
+            held.push(stream);
+        }
+        held.push(evil.control);
     }
-    for n in 0..20 {
+    // One that comes now needs a comparison and fetches, not only what is pushed.
+    let late = Honest::start(&beside.network, 12, &[&beside.other]);
+    let wanted = beside.target.store.stats().unwrap().records;
+    until("a newcomer has everything", || late.store.stats().unwrap().records >= wanted).await;
+    for n in 0..10 {
         beside.is_served(n).await;
     }
-    drop(streams);
+    drop(held);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,23 +159,114 @@ async fn a_flood_of_control_messages_ends_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_comparisons_ends_the_connection() {
+async fn a_flood_of_comparisons_is_answered_slowly() {
     let beside = Beside::new().await;
     let evil = beside.evil().await;
-    let (thrown, mut out) = oneshot::channel();
-    let connection = evil.connection.clone();
-    let flood = tokio::spawn(async move {
-        while out.try_recv().is_err() {
-            let Ok(mut stream) = connection.open_bi().await else { break };
-            say(&mut stream.0, &Message::Compare { salt: [0; 16], until: now() }).await;
-            say(&mut stream.0, &Message::Turn(Vec::new())).await;
-            let _ = stream.0.finish();
+    let mut answered = 0;
+    let flood = async {
+        for _ in 0..2_000 {
+            let Ok((mut send, mut receive)) = evil.connection.open_bi().await else { break };
+            say(&mut send, &Message::Compare { salt: [0; 16], until: now() }).await;
+            say(&mut send, &Message::Turn(Vec::new())).await;
+            let _ = send.finish();
+            hear(&mut receive).await;
+            answered += 1;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(15), flood).await.is_err(), "it waits");
+    assert!(answered <= lfdns::sync::limits::COMPARE_RATE, "{answered} in one window");
+    beside.is_served(1).await;
+    assert!(beside.keeps(66), "to compare often is no crime");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_copy_does_not_hide_the_record() {
+    let beside = Beside::new().await;
+    let evil = beside.evil().await;
+    let links = beside.network.links();
+    let good = beside.network.record(77, now(), &links);
+    let id = good.id(&beside.network.id);
+    let mut forged = good.clone();
+    forged.signature[9] ^= 1;
+    let _ = evil.gossip().await.write_all(&record_frame(&forged)).await;
+    evil.thrown_out().await;
+    beside.other.store.ingest(vec![good], lfdns::store::Source::Api);
+    let begun = Instant::now();
+    until("the true one arrives", || beside.target.holds(&id)).await;
+    assert!(begun.elapsed() < SERVED, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_address_changes_stays_connected() {
+    let beside = Beside::new().await;
+    let mut evil = beside.evil().await;
+    let before = evil.endpoint.local_addr().unwrap();
+    evil.endpoint.rebind(std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap();
+    assert_ne!(evil.endpoint.local_addr().unwrap(), before);
+    let root = Root { until: now(), count: 1, fingerprint: [0; 16], synchronised: true };
+    say(&mut evil.control.0, &Message::Root(root)).await;
+    loop {
+        match hear(&mut evil.control.1).await {
+            Some(Message::RootIs(_)) => break,
+            other => assert!(other.is_some(), "the connection moved along"),
+        }
+    }
+    assert!(beside.keeps(66));
+}
+
+/// Carries packets between two sockets; a handful at a time, last first.
+fn shuffle(target: std::net::SocketAddr) -> std::net::SocketAddr {
+    let inside = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = inside.local_addr().unwrap();
+    let outside = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    outside.connect(target).unwrap();
+    let client = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let (back, known) = (inside.try_clone().unwrap(), std::sync::Arc::clone(&client));
+    let forth = outside.try_clone().unwrap();
+    // Both threads end with the test's process.
+    std::thread::spawn(move || {
+        let mut packet = [0; 2_048];
+        while let Ok((len, from)) = inside.recv_from(&mut packet) {
+            *known.lock().unwrap() = Some(from);
+            let _ = forth.send(&packet[..len]);
         }
     });
-    evil.thrown_out().await;
-    let _ = thrown.send(());
-    flood.await.unwrap();
-    beside.is_served(1).await;
+    std::thread::spawn(move || {
+        outside.set_read_timeout(Some(Duration::from_millis(3))).unwrap();
+        let (mut held, mut packet) = (Vec::new(), [0; 2_048]);
+        loop {
+            match outside.recv(&mut packet) {
+                Ok(len) if held.len() < 24 => held.push(packet[..len].to_vec()),
+                received => {
+                    let to: Option<std::net::SocketAddr> = *client.lock().unwrap();
+                    for packet in held.drain(..).rev() {
+                        let _ = to.map(|to| back.send_to(&packet, to));
+                    }
+                    held.extend(received.ok().map(|len| packet[..len].to_vec()));
+                }
+            }
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stream_data_out_of_order_is_put_in_order() {
+    let network = Network::new(1);
+    let target = Honest::start(&network, 10, &[]);
+    let links = network.links();
+    let begun = now().0 - 30_000;
+    let records = (0..6_000).map(|n| network.record(n, Millis(begun + n), &links)).collect();
+    target.store.ingest(records, lfdns::store::Source::Import);
+    let home = tempfile::tempdir().unwrap();
+    let config = lfdns::store::Config { min_free: 0, ..lfdns::store::Config::default() };
+    let store = lfdns::store::Store::create(home.path(), &network.genesis, &config, clock()).unwrap();
+    let through = lfdns::sync::PeerAddress::of(shuffle(target.service.address()), Some(target.service.key()));
+    let late = Honest::on(store, home, 12, vec![through]);
+    let wanted = target.store.stats().unwrap().records;
+    until("everything came", || late.store.stats().unwrap().records >= wanted).await;
+    let orphans = late.store.stats().unwrap().orphans;
+    assert_eq!(orphans, 0, "the stream is in order whatever its packets were");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -122,7 +122,8 @@ impl Ranges {
         }
         let (mut ends, mut last) = (Vec::with_capacity(parts), begin);
         for part in 1..parts as u64 {
-            let (end, _) = tree.at_rank(begin.count + all.count * part / parts as u64);
+            let (end, _) =
+                tree.at_rank(begin.count + (u128::from(all.count) * u128::from(part) / parts as u128) as u64);
             if end > *low && end < *high && ends.last().is_none_or(|(before, _)| *before < end) {
                 let (tally, _) = tree.before(&end);
                 ends.push((end, tally.minus(&last)));

@@ -69,7 +69,7 @@ impl Tally {
             let (low, again) = low.overflowing_sub(u64::from(borrow));
             (*out, borrow) = (low, under || again);
         }
-        Tally { count: self.count.wrapping_sub(other.count), sum }
+        Tally { count: self.count.saturating_sub(other.count), sum }
     }
 
     /// What two nodes compare: 16 bytes of H("lfdns range v1", sum, count); docs/SYNC.md "Fingerprint".

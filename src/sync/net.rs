@@ -23,7 +23,7 @@ use quinn::{Endpoint, EndpointConfig, TokioRuntime, VarInt};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
-use self::dial::{Answering, Dialler};
+use self::dial::{Answering, Dialler, Silence};
 use self::hub::{Ask, Commits, Ears, Hub};
 use self::line::Surroundings;
 use self::serve::Answers;
@@ -64,7 +64,7 @@ pub struct Duties {
     /// Called when this node has come to agree with its network for the first time.
     pub synchronised: Box<dyn Fn() + Send>,
     /// Writes the table of peers down.
-    pub save: Box<dyn Fn(Saved) + Send>,
+    pub save: Box<dyn Fn(Saved) -> Result<(), String> + Send>,
 }
 
 /// What replication stands on.
@@ -122,6 +122,7 @@ impl Service {
         let (verdicts, judged) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let commits = Arc::new(Commits::default());
+        let silence = Arc::new(Silence::default());
         subscribe(&store, &commits, &verdicts, &asks);
 
         let answers = Arc::new(Answers::new(store.clone(), ranges.clone(), Arc::clone(&clock)));
@@ -140,6 +141,7 @@ impl Service {
             port,
             asks: asks.clone(),
             facts,
+            silence: Arc::clone(&silence),
         };
         runtime.spawn(dial::answer_all(Arc::new(answering)));
         let hub = Hub {
@@ -150,6 +152,7 @@ impl Service {
             asks: asks.clone(),
             dialler,
             commits,
+            silence,
             duties,
             runtime,
             port,

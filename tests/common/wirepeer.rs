@@ -114,7 +114,7 @@ impl Honest {
             peers,
             saved: Saved::default(),
             synchronised: true,
-            duties: Duties { synchronised: Box::new(|| ()), save: Box::new(|_| ()) },
+            duties: Duties { synchronised: Box::new(|| ()), save: Box::new(|_| Ok(())) },
         };
         let service = Service::start(setup).unwrap();
         Honest { store, service, _home: home }

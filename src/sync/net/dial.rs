@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use parking_lot::Mutex;
 use quinn::{Endpoint, Incoming};
@@ -17,7 +18,10 @@ use crate::record::NetworkId;
 use crate::store::Clock;
 use crate::sync::PeerAddress;
 use crate::sync::engine::Input;
-use crate::sync::limits::{ADDRESSES_TRIED, HANDSHAKE, PENDING_FREE, PENDING_MAX, PER_ADDRESS_MAX, RESOLVE};
+use crate::sync::limits::{
+    ADDRESSES_TRIED, HANDSHAKE, PENDING_FREE, PENDING_MAX, PENDING_PER_ADDRESS, PER_ADDRESS_MAX, RESOLVE,
+    UNANSWERED,
+};
 use crate::sync::table::Offence;
 use crate::sync::wire::Hello;
 
@@ -74,11 +78,44 @@ fn gone(error: impl std::fmt::Display) -> HandshakeError {
     HandshakeError::Connection(error.to_string())
 }
 
-/// Who calls, and how many of them.
+/// Addresses that are not answered for a while: what came from there did not know the network, several times.
+#[derive(Default)]
+pub(super) struct Silence(Mutex<HashMap<IpAddr, Instant>>);
+
+impl Silence {
+    /// Does not answer this one for [`UNANSWERED`].
+    pub(super) fn keep(&self, ip: IpAddr, now: Instant) {
+        let mut kept = self.0.lock();
+        kept.retain(|_, until| *until > now);
+        if kept.len() < SILENCE_MAX {
+            kept.insert(place_of(ip), now + UNANSWERED);
+        }
+    }
+
+    fn is_kept(&self, place: IpAddr, now: Instant) -> bool {
+        self.0.lock().get(&place).is_some_and(|until| *until > now)
+    }
+}
+
+/// Addresses not answered at a time at most.
+const SILENCE_MAX: usize = 1_024;
+
+/// What counts as one place: an IPv4 address, an IPv6 /64.
+fn place_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        v4 => v4,
+    }
+}
+
+/// Who calls, and how many of them: under way, and in all, for each place.
 #[derive(Default)]
 struct Callers {
     pending: usize,
-    of: HashMap<IpAddr, usize>,
+    of: HashMap<IpAddr, (usize, usize)>,
 }
 
 /// A caller's place, given back when dropped.
@@ -92,7 +129,11 @@ impl Place {
     /// The handshake is over; the connection goes on counting for its address.
     fn settle(&mut self) {
         if std::mem::take(&mut self.pending) {
-            self.callers.lock().pending -= 1;
+            let mut callers = self.callers.lock();
+            callers.pending -= 1;
+            if let Some((pending, _)) = callers.of.get_mut(&self.ip) {
+                *pending -= 1;
+            }
         }
     }
 }
@@ -101,9 +142,9 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.settle();
         let mut callers = self.callers.lock();
-        if let Some(count) = callers.of.get_mut(&self.ip) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some((_, all)) = callers.of.get_mut(&self.ip) {
+            *all -= 1;
+            if *all == 0 {
                 callers.of.remove(&self.ip);
             }
         }
@@ -118,23 +159,25 @@ pub(super) struct Answering {
     pub(super) port: u16,
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) facts: mpsc::Sender<Input>,
+    pub(super) silence: Arc<Silence>,
 }
 
 /// Answers callers until the endpoint is closed.
 pub(super) async fn answer_all(answering: Arc<Answering>) {
     let callers = Arc::new(Mutex::new(Callers::default()));
     while let Some(incoming) = answering.dialler.endpoint.accept().await {
-        let Some((incoming, place)) = admit(&callers, incoming) else { continue };
+        let Some((incoming, place)) = admit(&callers, &answering.silence, incoming) else { continue };
         tokio::spawn(answer(Arc::clone(&answering), incoming, place));
     }
 }
 
 /// Bounded in all and for each address; when many call at once, each must first show that it is where it says.
-fn admit(callers: &Arc<Mutex<Callers>>, incoming: Incoming) -> Option<(Incoming, Place)> {
-    let ip = incoming.remote_address().ip().to_canonical();
+fn admit(callers: &Arc<Mutex<Callers>>, silence: &Silence, incoming: Incoming) -> Option<(Incoming, Place)> {
+    let ip = place_of(incoming.remote_address().ip());
     let mut inside = callers.lock();
-    let of = inside.of.get(&ip).copied().unwrap_or(0);
-    if inside.pending >= PENDING_MAX || of >= PER_ADDRESS_MAX {
+    let (pending, all) = inside.of.get(&ip).copied().unwrap_or_default();
+    let full = inside.pending >= PENDING_MAX || pending >= PENDING_PER_ADDRESS || all >= PER_ADDRESS_MAX;
+    if full || silence.is_kept(ip, Instant::now()) {
         drop(inside);
         incoming.ignore();
         return None;
@@ -146,13 +189,14 @@ fn admit(callers: &Arc<Mutex<Callers>>, incoming: Incoming) -> Option<(Incoming,
         return None;
     }
     inside.pending += 1;
-    *inside.of.entry(ip).or_default() += 1;
+    let of = inside.of.entry(ip).or_default();
+    (of.0, of.1) = (of.0 + 1, of.1 + 1);
     drop(inside);
     Some((incoming, Place { callers: Arc::clone(callers), ip, pending: true }))
 }
 
 async fn answer(answering: Arc<Answering>, incoming: Incoming, mut place: Place) {
-    let ip = place.ip;
+    let ip = incoming.remote_address().ip().to_canonical();
     let Ok(connecting) = incoming.accept() else { return };
     let Ok(Ok(connection)) = timeout(HANDSHAKE, connecting).await else { return };
     let hello = Hello { clock: (answering.clock)(), port: answering.port, ..*answering.hello.borrow() };

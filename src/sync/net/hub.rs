@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::Duties;
-use super::dial::Dialler;
+use super::dial::{Dialler, Silence};
 use super::line::{Frame, Line, Met, Surroundings};
 use super::serve;
 use crate::record::{Millis, RecordId};
@@ -50,7 +50,7 @@ pub(super) struct Ears {
     pub(super) stop: watch::Receiver<bool>,
 }
 
-/// Commits on their way from the store's writer to the engine.
+/// Committed records on their way from the store's writer to the engine.
 #[derive(Default)]
 pub(super) struct Commits {
     waiting: AtomicUsize,
@@ -60,11 +60,12 @@ pub(super) struct Commits {
 impl Commits {
     /// What the store's feed calls; never waits.
     pub(super) fn hear(self: &Arc<Self>, commit: &Commit, to: &mpsc::UnboundedSender<Input>) {
-        if commit.added.is_empty() {
+        let count = commit.added.len();
+        if count == 0 {
             return;
         }
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= COMMITS_QUEUE {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if self.waiting.fetch_add(count, Ordering::Relaxed) >= COMMITS_QUEUE {
+            self.waiting.fetch_sub(count, Ordering::Relaxed);
             self.unheard.store(true, Ordering::Relaxed);
         } else {
             // The engine may have gone.
@@ -82,6 +83,7 @@ pub(super) struct Hub {
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) dialler: Arc<Dialler>,
     pub(super) commits: Arc<Commits>,
+    pub(super) silence: Arc<Silence>,
     pub(super) duties: Duties,
     pub(super) runtime: Handle,
     pub(super) port: u16,
@@ -116,7 +118,7 @@ impl Hub {
             }
         }
         self.lines.values().for_each(|line| line.close("this node stops"));
-        (self.duties.save)(self.engine.table().save());
+        self.save_or_warn();
     }
 
     /// The steady clock in unix milliseconds.
@@ -136,13 +138,17 @@ impl Hub {
 
     fn hear(&mut self, fact: Input) {
         match &fact {
-            Input::Committed(_) => {
-                self.commits.waiting.fetch_sub(1, Ordering::Relaxed);
+            Input::Committed(points) => {
+                self.commits.waiting.fetch_sub(points.len(), Ordering::Relaxed);
             }
             Input::Down(link, _) => drop(self.lines.remove(link)),
             _ => {}
         }
+        let wrong = if let Input::Turned(_, ip, _) = &fact { Some(*ip) } else { None };
         self.attend(Some(fact));
+        if let Some(ip) = wrong.filter(|ip| self.engine.turns_away(None, *ip, self.now())) {
+            self.silence.keep(ip, Instant::now());
+        }
     }
 
     /// Lets the engine hear a fact, or look at the clock, and does what it says.
@@ -163,7 +169,17 @@ impl Hub {
         }
         if self.save_due.is_some_and(|due| due <= Instant::now()) {
             self.save_due = None;
-            (self.duties.save)(self.engine.table().save());
+            self.save_or_warn();
+        }
+    }
+
+    fn save(&mut self) -> Result<(), PeersError> {
+        (self.duties.save)(self.engine.table().save()).map_err(PeersError::Storage)
+    }
+
+    fn save_or_warn(&mut self) {
+        if let Err(error) = self.save() {
+            tracing::warn!("{error}");
         }
     }
 
@@ -175,13 +191,11 @@ impl Hub {
             Ask::Add(address, to) => {
                 let now = self.now();
                 let added = self.engine.table().add(address, crate::sync::face::Origin::Operator, now);
-                (self.duties.save)(self.engine.table().save());
-                drop(to.send(added));
+                drop(to.send(added.and_then(|()| self.save())));
             }
             Ask::Remove(who, to) => {
                 let removed = self.engine.remove(&who);
-                drop(to.send(removed));
-                (self.duties.save)(self.engine.table().save());
+                drop(to.send(removed.and_then(|()| self.save())));
             }
             Ask::Met(met, dialled) => self.met(met, dialled),
             Ask::Rules => {
@@ -318,15 +332,19 @@ impl Hub {
         let (facts, answers, handle) =
             (self.around.facts.clone(), Arc::clone(&self.around.answers), self.runtime.clone());
         let mut salt = [0; 16];
-        if getrandom::fill(&mut salt).is_err() {
-            return;
+        if let Err(error) = getrandom::fill(&mut salt) {
+            tracing::warn!(%error, "no salt for a comparison");
+            return self.hear(Input::Compared(link, true, None));
         }
-        self.runtime.spawn_blocking(move || {
-            let (fact, fault) = serve::lead(&handle, &connection, link, &answers, (salt, until, audit));
+        self.runtime.spawn(async move {
+            let lead = move || serve::lead(&handle, &connection, link, &answers, (salt, until, audit));
+            // A panic has reported itself; the engine must hear that the comparison is over all the same.
+            let led = tokio::task::spawn_blocking(lead).await;
+            let (fact, fault) = led.unwrap_or((Input::Compared(link, true, None), None));
             // The driver may have gone.
-            drop(handle.block_on(facts.send(fact)));
+            drop(facts.send(fact).await);
             if let Some(offence) = fault {
-                drop(handle.block_on(facts.send(Input::Wronged(link, offence))));
+                drop(facts.send(Input::Wronged(link, offence)).await);
             }
         });
     }
