@@ -201,6 +201,8 @@ impl Engine {
         let lacking = self.links.keys().filter(|link| !havers.contains(link));
         let mut lacking: SmallVec<[LinkId; 16]> = lacking.copied().collect();
         self.dice.shuffle(&mut lacking);
+        // For one more there is nothing to save: to announce it and be asked is three packets, each of which may be lost.
+        let pushes = if pushes == PUSHES && lacking.len() == PUSHES + 1 { PUSHES + 1 } else { pushes };
         let pushed: SmallVec<[LinkId; PUSHES]> = lacking.iter().take(pushes).copied().collect();
         for link in lacking.iter().skip(pushes) {
             self.announce(now, *link, id);

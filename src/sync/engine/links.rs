@@ -48,6 +48,7 @@ pub(super) struct Linked {
     /// There is no room for it: it goes then, unless others have gone before.
     pub(super) guest_until: Option<Millis>,
     peers_heard: Option<Millis>,
+    peers_told: Option<Millis>,
 }
 
 impl Linked {
@@ -84,6 +85,7 @@ impl Engine {
             self.dialling = self.dialling.saturating_sub(1);
             self.table.reached(&dialled, remote, key, now);
             self.act(Action::Save);
+            self.tell_soon(now);
         }
         if key == self.own {
             return self.act(Action::Close(link, "this is myself"));
@@ -141,6 +143,7 @@ impl Engine {
             peers_due: if guest_until.is_some() { now } else { now.plus(self.dice.about(ROOT_SOON_MS)) },
             guest_until,
             peers_heard: None,
+            peers_told: None,
         };
         self.links.insert(link, linked);
         if outgoing {
@@ -287,11 +290,25 @@ impl Engine {
         }
     }
 
+    /// One more can be reached. A node with few peers tells them soon, though not sooner than they listen: those who
+    /// came at the same time would else meet only after the next round.
+    fn tell_soon(&mut self, now: Millis) {
+        if self.links.len() >= LINKS_WANTED {
+            return;
+        }
+        let soon = now.plus(self.dice.about(ROOT_SOON_MS));
+        for linked in self.links.values_mut() {
+            let listens = linked.peers_told.map_or(soon, |told| soon.max(told.plus(PEERS_HEARD_MS * 6 / 5)));
+            linked.peers_due = linked.peers_due.min(listens);
+        }
+    }
+
     pub(super) fn tell_peers(&mut self, now: Millis, link: LinkId) {
         let Some(linked) = self.links.get_mut(&link).filter(|linked| linked.peers_due <= now) else { return };
         linked.peers_due = now.plus(self.dice.about(PEERS_EVERY_MS));
         let peers = self.table.share(linked.key, PEERS_TOLD, now);
         if !peers.is_empty() {
+            linked.peers_told = Some(now);
             self.act(Action::Say(link, Message::Peers(peers)));
         }
     }

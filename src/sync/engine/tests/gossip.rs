@@ -239,3 +239,10 @@ fn the_value_of_a_record_that_came_without_it_is_asked_of_others() {
     bed.handle(Input::Fetched(link, vec![id(1)]));
     assert_eq!(fetches(&bed.wait(60_000)), []);
 }
+
+#[test]
+fn where_only_one_more_lacks_it_all_get_a_new_record_whole() {
+    let (mut bed, links) = Bed::with_peers(PUSHES as u8 + 1);
+    let actions = bed.commit(1);
+    assert_eq!(pushes(&actions).len(), links.len());
+}

@@ -204,3 +204,28 @@ fn a_peer_the_operator_wants_gives_way_to_nobody() {
     let (_, actions) = bed.connect(90, true, hello(1));
     assert!(closed(&actions).is_empty());
 }
+
+#[test]
+fn who_came_together_hears_of_the_others_soon() {
+    let mut bed = Bed::new();
+    let dialled = |bed: &mut Bed, number: u8| {
+        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.connect(number, true, hello(u64::from(number))).0
+    };
+    let first = dialled(&mut bed, 1);
+    let told = |actions: &[Action], of: u8| {
+        actions.iter().any(|action| match action {
+            Action::Say(to, Message::Peers(peers)) => {
+                *to == first && peers.iter().any(|peer| peer.1 == key(of))
+            }
+            _ => false,
+        })
+    };
+    bed.wait(2 * ROOT_SOON_MS);
+    dialled(&mut bed, 2);
+    assert!(told(&bed.wait(2 * ROOT_SOON_MS), 2));
+    // The next one not before it listens again.
+    dialled(&mut bed, 3);
+    assert!(!told(&bed.wait(5_000 - 2 * ROOT_SOON_MS), 3));
+    assert!(told(&bed.wait(2_000), 3));
+}
