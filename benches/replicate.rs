@@ -27,7 +27,7 @@ const SIGNATURES: f64 = 2.0;
 /// How often the receiving node is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 /// No synchronisation takes longer.
-const PATIENCE: Duration = Duration::from_secs(1_800);
+const PATIENCE: Duration = Duration::from_mins(30);
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
