@@ -46,6 +46,8 @@ struct Fake {
     clock: Millis,
     points: BTreeSet<Point>,
     sick: bool,
+    /// Those that are here without their value.
+    bare: BTreeSet<RecordId>,
 }
 
 impl View for Fake {
@@ -54,7 +56,7 @@ impl View for Fake {
     }
 
     fn knows(&self, id: &RecordId) -> bool {
-        self.points.iter().any(|(_, known)| known == id)
+        self.points.iter().any(|(_, known)| known == id) && !self.bare.contains(id)
     }
 
     fn tally(&self, until: Millis) -> Option<Tally> {
@@ -84,7 +86,13 @@ impl Bed {
     fn of(own: NodeKey, synchronised: bool) -> Bed {
         Bed {
             engine: Engine::new(own, Table::new(own, 1), 1, synchronised, START),
-            store: Fake { clock: START, points: BTreeSet::new(), sick: false },
+            // A network has its genesis record at least.
+            store: Fake {
+                clock: START,
+                points: BTreeSet::from([(Millis(1), id(0))]),
+                sick: false,
+                bare: BTreeSet::new(),
+            },
             now: START,
             next: 1,
         }

@@ -113,10 +113,10 @@ fn a_peer_that_does_not_answer_is_asked_again_later() {
 #[test]
 fn a_node_far_behind_streams_instead() {
     let (mut bed, links) = Bed::with_peers(2);
-    let actions = bed.root_is(links[0], FAR_BEHIND + 1, OTHER, true);
+    let actions = bed.root_is(links[0], FAR_BEHIND + 2, OTHER, true);
     assert_eq!(actions, [Action::CatchUp(links[0], FIRST)]);
-    assert_eq!(bed.root_is(links[1], FAR_BEHIND + 1, OTHER, true), [], "from one peer at a time");
-    assert_eq!(bed.engine.progress(bed.now).catching_up, Some((0, FAR_BEHIND + 1)));
+    assert_eq!(bed.root_is(links[1], FAR_BEHIND + 2, OTHER, true), [], "from one peer at a time");
+    assert_eq!(bed.engine.progress(bed.now).catching_up, Some((1, FAR_BEHIND + 2)));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_node_that_has_much_streams_from_its_newest_record() {
     for number in 0..100 {
         bed.store.points.insert((Millis(1_000 + number), id(number)));
     }
-    let actions = bed.root_is(links[0], 101 + FAR_BEHIND, OTHER, true);
+    let actions = bed.root_is(links[0], 102 + FAR_BEHIND, OTHER, true);
     assert_eq!(actions, [Action::CatchUp(links[0], (Millis(1_099), id(99)))]);
 }
 
@@ -190,4 +190,16 @@ fn a_store_that_cannot_say_compares_nothing_and_does_not_spin() {
     let (mut bed, _) = Bed::with_peers(3);
     bed.store.sick = true;
     assert!(roots(&bed.wait(60_000)).is_empty());
+}
+
+#[test]
+fn about_the_distant_past_everybody_agrees_and_it_counts_for_nothing() {
+    let mut bed = Bed::of(OWN, false);
+    let link = bed.up(1);
+    bed.asked(link);
+    let until = Millis(START.0 - 2 * AGREE_WITHIN_MS);
+    let tally = bed.store.tally(until).expect("a sound store");
+    let root = Root { until, count: tally.count, fingerprint: tally.fingerprint(), synchronised: true };
+    assert_eq!(bed.handle(Input::Said(link, Message::RootIs(root))), []);
+    assert!(!bed.engine.synchronised());
 }

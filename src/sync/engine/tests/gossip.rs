@@ -165,7 +165,7 @@ fn commits_that_went_unheard_make_everybody_suspect() {
 /// A node that streams from its first peer.
 fn catching_up() -> (Bed, Vec<LinkId>) {
     let (mut bed, links) = Bed::with_peers(3);
-    let actions = bed.root_is(links[0], FAR_BEHIND + 1, [1; 16], true);
+    let actions = bed.root_is(links[0], FAR_BEHIND + 2, [1; 16], true);
     assert_eq!(actions, [Action::CatchUp(links[0], FIRST)]);
     (bed, links)
 }
@@ -228,12 +228,14 @@ fn a_record_that_came_from_another_is_pushed_to_fewer() {
 #[test]
 fn the_value_of_a_record_that_came_without_it_is_asked_of_others() {
     let (mut bed, links) = Bed::with_peers(3);
+    bed.store.bare.insert(id(1));
     bed.handle(Input::Came(links[0], vec![(id(1), false)]));
     bed.commit(1);
     assert_eq!(fetches(&bed.wait(VALUE_WAIT_MS - 1)), []);
     let asked = fetches(&bed.wait(2));
     assert!(matches!(&asked[..], [(link, ids)] if *link != links[0] && *ids == [id(1)]), "{asked:?}");
     let (link, _) = asked[0];
+    bed.store.bare.clear();
     bed.handle(Input::Came(link, vec![(id(1), true)]));
     bed.judged(link, Via::Fetch, Verdict::Known(id(1)));
     bed.handle(Input::Fetched(link, vec![id(1)]));
