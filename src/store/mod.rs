@@ -69,7 +69,7 @@ pub enum Source {
     Import,
     /// Another node, as it was made or not long after.
     Peer,
-    /// Another node, catching up: nothing in it counts as seen live.
+    /// Another node, catching up: nothing in it counts as seen live. For records just read from canonical bytes.
     Sync,
 }
 

@@ -63,8 +63,12 @@ impl Vet {
     /// Judges a piece of a batch. Runs on the pool, and spreads over it.
     pub(crate) fn piece(&self, records: Vec<Record>, source: Source) -> Vec<Vetting> {
         let ids: Vec<Result<(RecordId, Vec<u8>), Refusal>> =
-            records.par_iter().map(|record| self.structure(record)).collect();
-        let known = self.known(&records, &ids);
+            records.par_iter().map(|record| self.structure(record, source)).collect();
+        // In a stream from a cursor next to nothing is known, and the writer asks in any case.
+        let known = match source {
+            Source::Sync => vec![false; records.len()],
+            _ => self.known(&records, &ids),
+        };
         let now = (self.clock)();
         let rules = self.rules.load();
         (records, ids, known)
@@ -77,17 +81,16 @@ impl Vet {
             .collect()
     }
 
-    /// Size and structure: a record handed in by a program must be one its own bytes give back.
-    fn structure(&self, record: &Record) -> Result<(RecordId, Vec<u8>), Refusal> {
+    /// Size and structure: a record handed in by a program must be one its own bytes give back. One that was just read
+    /// from canonical bytes is.
+    fn structure(&self, record: &Record, source: Source) -> Result<(RecordId, Vec<u8>), Refusal> {
         let body = record.encode_body();
         let len = body.len() + record.header.value_len as usize;
         if len > RECORD_MAX {
             return Err(Refusal::Malformed(DecodeError::TooLong(len)));
         }
-        let mut again = Record::decode_body(&body).map_err(Refusal::Malformed)?;
-        again.value.clone_from(&record.value);
         let value_fits = record.value.as_ref().is_none_or(|v| v.len() == record.header.value_len as usize);
-        if again != *record || !value_fits {
+        if !value_fits || !(source == Source::Sync || is_canonical(record, &body)?) {
             return Err(Refusal::Malformed(DecodeError::Truncated("value")));
         }
         Ok((record.id_in(&body, &self.network), body))
@@ -154,4 +157,11 @@ impl Vet {
             Err(other) => Err(Refusal::BadRules(other)),
         }
     }
+}
+
+/// Whether a record's bytes give it back.
+fn is_canonical(record: &Record, body: &[u8]) -> Result<bool, Refusal> {
+    let mut again = Record::decode_body(body).map_err(Refusal::Malformed)?;
+    again.value.clone_from(&record.value);
+    Ok(again == *record)
 }

@@ -60,7 +60,7 @@ pub const READ_PATIENCE: Duration = Duration::from_secs(15);
 /// Records of one peer between the wire and the verdict.
 pub const INTAKE_RECORDS: usize = 4_096;
 /// Records of a stream from a cursor between the wire and the verdict: many in one transaction cost the least.
-pub const STREAM_RECORDS: usize = 40_960;
+pub const STREAM_RECORDS: usize = 57_344;
 /// KiB of records of one peer between wire and verdict; of a stream.
 pub const INTAKE_KIB: usize = 8 << 10;
 /// See [`INTAKE_KIB`].
