@@ -59,7 +59,12 @@ fn write(bed: &Bed, steps: &[Step]) -> Vec<Record> {
         }
         let value = if step.deletes { "" } else { "v" };
         let record = bed.record_on(&chosen, step.by, KEYS[step.key], value);
-        links.push(bed.link(&record));
+        let link = bed.link(&record);
+        // Who writes the same with the same links in the same millisecond writes the same record.
+        if links.iter().any(|known| known.id == link.id) {
+            continue;
+        }
+        links.push(link);
         records.push(record);
     }
     records
