@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rayon::prelude::*;
 use smallvec::SmallVec;
 
 use super::apply::selector_prefix;
@@ -60,10 +59,11 @@ pub(crate) struct Vet {
 }
 
 impl Vet {
-    /// Judges a piece of a batch. Runs on the pool, and spreads over it.
+    /// Judges a piece of a batch, on one thread of the pool; other pieces run beside it. Spreading one piece over the
+    /// pool would have a thread that waits for its halves begin another piece on top of its stack, and so on.
     pub(crate) fn piece(&self, records: Vec<Record>, source: Source) -> Vec<Vetting> {
         let ids: Vec<Result<(RecordId, Vec<u8>), Refusal>> =
-            records.par_iter().map(|record| self.structure(record, source)).collect();
+            records.iter().map(|record| self.structure(record, source)).collect();
         // In a stream from a cursor next to nothing is known, and the writer asks in any case.
         let known = match source {
             Source::Sync => vec![false; records.len()],
@@ -71,9 +71,11 @@ impl Vet {
         };
         let now = (self.clock)();
         let rules = self.rules.load();
-        (records, ids, known)
-            .into_par_iter()
-            .map(|(record, checked, known)| match (checked, known) {
+        records
+            .into_iter()
+            .zip(ids)
+            .zip(known)
+            .map(|((record, checked), known)| match (checked, known) {
                 (Err(refusal), _) => Vetting::Done(Verdict::Refused(refusal)),
                 (Ok((id, _)), true) => Vetting::Done(Verdict::Known(id)),
                 (Ok((id, body)), false) => self.judge(record, id, body, source, now, &rules),

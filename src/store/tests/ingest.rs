@@ -294,3 +294,20 @@ fn only_the_highest_pulse_counts_and_only_its_key_may_pulse() {
     assert_eq!(snapshot.pulse(row).unwrap(), Some(3));
     assert_eq!(heard.lock()[0].slots, [bed.path("svc")]);
 }
+
+#[test]
+fn many_pieces_at_once_do_not_pile_up_on_a_stack() {
+    let bed = Bed::new();
+    let store = bed.create();
+    let records: Vec<Record> = (0..4_000).map(|n| bed.record(1, &format!("n{}", n % 50), "v")).collect();
+    let (judged, verdicts) = std::sync::mpsc::channel();
+    for record in records {
+        let judged = judged.clone();
+        let done = Box::new(move |verdicts: Vec<Verdict>| {
+            let _ = judged.send(verdicts.len());
+        });
+        store.submit(vec![record], Source::Peer, done).expect("room for all");
+    }
+    drop(judged);
+    assert_eq!(verdicts.iter().sum::<usize>(), 4_000);
+}
