@@ -14,7 +14,9 @@ use edge::{A, Ask, Edge, TXT, config};
 #[test]
 fn hostile_packets_over_udp_are_answered_and_harm_nothing() {
     let edge = Edge::start(&config());
-    let control = Ask::new("www.edge.test.", A).bytes();
+    // Never from the cache, so it waits its turn behind the packets: poured in faster than they are answered, a busy
+    // machine's socket loses some.
+    let control = Ask { qclass: 3, ..Ask::new("version.bind.", TXT) }.bytes();
     for file in corpora::FILES {
         let Some(packets) = corpora::packets(file) else { continue };
         let answered = corpora::over_udp(edge.address(), &packets, &control);
