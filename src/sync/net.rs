@@ -119,14 +119,14 @@ impl Service {
         let ranges = store.ranges()?;
         let (asks, asked) = mpsc::channel(ASKS_QUEUE);
         let (facts, heard) = mpsc::channel(FACTS_QUEUE);
-        let (verdicts, judged) = mpsc::unbounded_channel();
+        let (news, events) = mpsc::unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let commits = Arc::new(Commits::default());
         let silence = Arc::new(Silence::default());
-        subscribe(&store, &commits, &verdicts, &asks);
+        subscribe(&store, &commits, &news, &asks);
 
         let answers = Arc::new(Answers::new(store.clone(), ranges.clone(), Arc::clone(&clock)));
-        let around = Surroundings { facts: facts.clone(), verdicts, answers };
+        let around = Surroundings { facts: facts.clone(), news, answers };
         let dialler = Arc::new(Dialler {
             endpoint: endpoint.clone(),
             client: identity.client,
@@ -162,7 +162,7 @@ impl Service {
             hello,
             begun: (Instant::now(), now),
         };
-        let ears = Ears { asks: asked, facts: heard, verdicts: judged, stop: stopped };
+        let ears = Ears { asks: asked, facts: heard, news: events, stop: stopped };
         let driver = drive(hub, ears)?;
         let driver = parking_lot::Mutex::new(Some(driver));
         Ok(Service { endpoint, address, key: identity.key, asks, stop, driver })
@@ -226,12 +226,12 @@ fn drive(hub: Hub, ears: Ears) -> Result<JoinHandle<()>, NetError> {
 fn subscribe(
     store: &Store,
     commits: &Arc<Commits>,
-    verdicts: &mpsc::UnboundedSender<super::engine::Input>,
+    news: &mpsc::UnboundedSender<intake::News>,
     asks: &mpsc::Sender<Ask>,
 ) {
-    let (commits, verdicts, asks) = (Arc::clone(commits), verdicts.clone(), asks.clone());
+    let (commits, news, asks) = (Arc::clone(commits), news.clone(), asks.clone());
     store.subscribe(Arc::new(move |commit| {
-        commits.hear(commit, &verdicts);
+        commits.hear(commit, &news);
         if commit.global {
             // A full queue: the rules are read again at the next start.
             let _ = asks.try_send(Ask::Rules);

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Duties;
 use super::dial::{Dialler, Silence};
+use super::intake::News;
 use super::line::{Frame, Line, Met, Surroundings};
 use super::serve;
 use crate::record::{Millis, RecordId};
@@ -46,7 +47,7 @@ pub(super) enum Ask {
 pub(super) struct Ears {
     pub(super) asks: mpsc::Receiver<Ask>,
     pub(super) facts: mpsc::Receiver<Input>,
-    pub(super) verdicts: mpsc::UnboundedReceiver<Input>,
+    pub(super) news: mpsc::UnboundedReceiver<News>,
     pub(super) stop: watch::Receiver<bool>,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Commits {
 
 impl Commits {
     /// What the store's feed calls; never waits.
-    pub(super) fn hear(self: &Arc<Self>, commit: &Commit, to: &mpsc::UnboundedSender<Input>) {
+    pub(super) fn hear(self: &Arc<Self>, commit: &Commit, to: &mpsc::UnboundedSender<News>) {
         let count = commit.added.len();
         if count == 0 {
             return;
@@ -69,7 +70,7 @@ impl Commits {
             self.unheard.store(true, Ordering::Relaxed);
         } else {
             // The engine may have gone.
-            let _ = to.send(Input::Committed(commit.added.clone()));
+            let _ = to.send(Input::Committed(commit.added.clone()).into());
         }
     }
 }
@@ -105,15 +106,18 @@ impl Hub {
                 biased;
                 _ = ears.stop.wait_for(|stop| *stop) => break,
                 Some(ask) = ears.asks.recv() => self.asked(ask),
-                Some(verdict) = ears.verdicts.recv() => self.hear(verdict),
+                Some(news) = ears.news.recv() => self.hear_news(news),
                 Some(fact) = ears.facts.recv() => self.hear(fact),
                 () = tokio::time::sleep_until(due.into()) => {}
             }
             // Whatever else has come is taken before the clockwork turns again.
             for _ in 0..FACTS_AT_ONCE {
-                match ears.verdicts.try_recv().or_else(|_| ears.facts.try_recv()) {
-                    Ok(fact) => self.hear(fact),
-                    Err(_) => break,
+                if let Ok(news) = ears.news.try_recv() {
+                    self.hear_news(news);
+                } else if let Ok(fact) = ears.facts.try_recv() {
+                    self.hear(fact);
+                } else {
+                    break;
                 }
             }
         }
@@ -134,6 +138,11 @@ impl Hub {
             self.engine.deadline().map(|due| instant + Duration::from_millis(due.0.saturating_sub(at.0)));
         let far = Instant::now() + far;
         [engine, self.save_due].into_iter().flatten().fold(far, Instant::min)
+    }
+
+    fn hear_news(&mut self, News { input, place }: News) {
+        self.hear(input);
+        drop(place);
     }
 
     fn hear(&mut self, fact: Input) {

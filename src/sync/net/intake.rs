@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
-use tokio::sync::mpsc::{Sender, UnboundedSender};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::framed::StreamError;
 use crate::record::{Record, RecordId};
@@ -20,6 +20,24 @@ use crate::sync::wants::LinkId;
 /// How long to wait when the store's queue is full.
 const QUEUE_PAUSE: Duration = Duration::from_millis(2);
 
+/// Room for records, which they take up until the engine has heard what became of them.
+pub(super) type Place = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+/// What the engine is to hear of records, in the order in which it came about: they came, they were judged, they
+/// were committed. What is judged keeps
+/// its place until the engine has heard it, which bounds how much waits.
+pub(super) struct News {
+    pub(super) input: Input,
+    /// Given up once the engine has heard it.
+    pub(super) place: Option<Place>,
+}
+
+impl From<Input> for News {
+    fn from(input: Input) -> News {
+        News { input, place: None }
+    }
+}
+
 /// Where one peer's records go.
 #[derive(Clone)]
 pub(super) struct Intake {
@@ -28,25 +46,18 @@ pub(super) struct Intake {
     /// Records and KiB of them.
     under_way: (Arc<Semaphore>, Arc<Semaphore>),
     streamed: (Arc<Semaphore>, Arc<Semaphore>),
-    facts: Sender<Input>,
-    /// As many verdicts as there are records under way.
-    verdicts: UnboundedSender<Input>,
+    /// Bounded by what is under way.
+    news: UnboundedSender<News>,
 }
 
 impl Intake {
-    pub(super) fn new(
-        link: LinkId,
-        store: Store,
-        facts: Sender<Input>,
-        verdicts: UnboundedSender<Input>,
-    ) -> Intake {
+    pub(super) fn new(link: LinkId, store: Store, news: UnboundedSender<News>) -> Intake {
         Intake {
             link,
             store,
             under_way: room(INTAKE_RECORDS, INTAKE_KIB),
             streamed: room(STREAM_RECORDS, STREAM_KIB),
-            facts,
-            verdicts,
+            news,
         }
     }
 
@@ -58,30 +69,29 @@ impl Intake {
         let (by_count, by_size) = if via == Via::Stream { &self.streamed } else { &self.under_way };
         let count = Arc::clone(by_count).acquire_many_owned(records.len() as u32).await;
         let size = Arc::clone(by_size).acquire_many_owned(kib_of(&records)).await;
-        let room = count.ok().zip(size.ok()).ok_or(StreamError::Ended)?;
-        let room = Arc::new(parking_lot::Mutex::new(Some(room)));
+        let place = count.ok().zip(size.ok()).ok_or(StreamError::Ended)?;
+        let place = Arc::new(parking_lot::Mutex::new(Some(place)));
         let came = self.came(&records, via);
         // Of a stream only some are told; whatever is wrong in it ends it.
         let whole = came.len() == records.len();
         let ids: Vec<RecordId> = came.iter().filter(|_| whole).map(|(id, _)| *id).collect();
         if !came.is_empty() {
-            let told = self.facts.send(Input::Came(self.link, came)).await;
+            let told = self.news.send(Input::Came(self.link, came).into());
             told.map_err(|_| StreamError::Ended)?;
         }
         let source = if via == Via::Stream { Source::Sync } else { Source::Peer };
         let mut records = records;
         loop {
-            let (link, verdicts, room, ids) =
-                (self.link, self.verdicts.clone(), Arc::clone(&room), ids.clone());
+            let (link, news, place, ids) = (self.link, self.news.clone(), Arc::clone(&place), ids.clone());
             let done = move |judged: Vec<Verdict>| {
-                drop(room.lock().take());
                 let spurned = ids.iter().zip(&judged).filter(|(_, v)| matches!(v, Verdict::Refused(_)));
                 let spurned: Vec<RecordId> = spurned.map(|(id, _)| *id).collect();
-                if !spurned.is_empty() {
-                    let _ = verdicts.send(Input::Spurned(link, spurned));
-                }
                 // The engine may have gone.
-                let _ = verdicts.send(Input::Judged(link, via, judged));
+                if !spurned.is_empty() {
+                    let _ = news.send(Input::Spurned(link, spurned).into());
+                }
+                let _ =
+                    news.send(News { input: Input::Judged(link, via, judged), place: place.lock().take() });
             };
             match self.store.submit(records, source, Box::new(done)) {
                 Ok(()) => return Ok(()),
@@ -100,7 +110,7 @@ impl Intake {
         told.map(|record| (record.id(&network), record.value.is_some())).collect()
     }
 
-    /// Waits until everything a stream brought is judged.
+    /// Waits until the engine has heard the verdicts on everything a stream brought.
     pub(super) async fn settle(&self) {
         // Closed only with the connection.
         let _ = self.streamed.0.acquire_many(STREAM_RECORDS as u32).await;

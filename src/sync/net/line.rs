@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::framed::{Reading, StreamError, Writing};
-use super::intake::{Intake, Throttle, decode};
+use super::intake::{Intake, News, Throttle, decode};
 use super::serve::{self, Answers};
 use super::tls::{self, Speaker};
 use crate::record::NetworkId;
@@ -173,7 +173,7 @@ pub(super) struct Line {
 #[derive(Clone)]
 pub(super) struct Surroundings {
     pub(super) facts: mpsc::Sender<Input>,
-    pub(super) verdicts: mpsc::UnboundedSender<Input>,
+    pub(super) news: mpsc::UnboundedSender<News>,
     pub(super) answers: Arc<Answers>,
 }
 
@@ -185,8 +185,7 @@ impl Line {
         let (control, controls) = mpsc::channel(CONTROL_QUEUE);
         let (gossip, frames) = mpsc::channel(GOSSIP_QUEUE);
         let gossip_bytes = Arc::new(AtomicUsize::new(0));
-        let intake =
-            Intake::new(link, around.answers.store.clone(), around.facts.clone(), around.verdicts.clone());
+        let intake = Intake::new(link, around.answers.store.clone(), around.news.clone());
         let tasks =
             Tasks { link, connection: connection.clone(), around: around.clone(), intake: intake.clone() };
         tokio::spawn(tasks.run(writing, reading, controls, frames, Arc::clone(&gossip_bytes)));
