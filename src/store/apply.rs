@@ -20,7 +20,7 @@ pub(crate) const SEEN_LIVE: i64 = 1;
 /// Owner numbers the writer remembers; past this it starts over.
 const OWNERS_KEPT: usize = 65_536;
 /// Records whose rows the writer remembers: more than one transaction holds.
-const PLACES_KEPT: usize = 16_384;
+const PLACES_KEPT: usize = 65_536;
 
 /// What the writer remembers from one transaction to the next, so as not to look it up again. Cleared when a
 /// transaction fails, since it may have come from there.
@@ -99,17 +99,24 @@ struct HeadKey {
     rest: i64,
 }
 
-/// The newest revision of a key as this transaction sees it.
-struct HeadState {
+/// The newest revision of a key that this transaction brings.
+struct Revision {
     row: i64,
-    time: Millis,
-    id: RecordId,
-    live: bool,
-    /// Whether a live revision was there before this transaction.
-    was_live: bool,
-    /// The revision to write; `None` while it is the one that was there before.
-    new: Option<Arc<Vetted>>,
+    vetted: Arc<Vetted>,
 }
+
+impl Revision {
+    fn age(&self) -> (Millis, RecordId) {
+        (self.vetted.time(), self.vetted.id)
+    }
+
+    fn is_live(&self) -> bool {
+        !self.vetted.record.is_deletion()
+    }
+}
+
+/// A key whose newest revision this transaction brings, and whether a live one was there before.
+type Revised = (HeadKey, Revision, bool);
 
 /// A transaction in the making.
 pub(crate) struct Batch<'a> {
@@ -119,13 +126,15 @@ pub(crate) struct Batch<'a> {
     classifier: Option<Classifier>,
     next_row: i64,
     added: HashMap<RecordId, Place>,
+    /// What was looked up beforehand.
+    looked: HashMap<RecordId, Option<Place>>,
     order: Vec<Point>,
     genesis: HashSet<i64>,
     by_id: Vec<(i64, i64)>,
     selectors: Vec<(i64, i64, i64, [u8; 16], i64)>,
     tips: BTreeSet<i64>,
     linked: BTreeSet<i64>,
-    heads: HashMap<HeadKey, HeadState>,
+    revisions: HashMap<HeadKey, Revision>,
     slots: HashSet<PathKey>,
     cuts: BTreeSet<PathKey>,
 }
@@ -146,16 +155,27 @@ impl<'a> Batch<'a> {
             classifier,
             next_row: last.unwrap_or(0) + 1,
             added: HashMap::new(),
+            looked: HashMap::new(),
             order: Vec::new(),
             genesis: HashSet::new(),
             by_id: Vec::new(),
             selectors: Vec::new(),
             tips: BTreeSet::new(),
             linked: BTreeSet::new(),
-            heads: HashMap::new(),
+            revisions: HashMap::new(),
             slots: HashSet::new(),
             cuts: BTreeSet::new(),
         })
+    }
+
+    /// Looks many ids up in the order of the index, each of its pages touched once.
+    pub(crate) fn look_up(&mut self, mut ids: Vec<RecordId>) -> Result<(), StoreError> {
+        ids.sort_unstable_by_key(|id| prefix(&id.0));
+        self.looked.reserve(ids.len());
+        for id in ids {
+            self.looked.insert(id, find(self.conn, &id)?);
+        }
+        Ok(())
     }
 
     /// Where a record is, if it is here or was added by this transaction.
@@ -163,7 +183,10 @@ impl<'a> Batch<'a> {
         if let Some(place) = self.added.get(id) {
             return Ok(Some(*place));
         }
-        find(self.conn, id)
+        match self.looked.get(id) {
+            Some(looked) => Ok(*looked),
+            None => find(self.conn, id),
+        }
     }
 
     /// Follows the links: all there, each strictly earlier, and a genesis record behind a genesis record.
@@ -254,7 +277,8 @@ impl<'a> Batch<'a> {
             self.genesis.insert(row);
             self.conn.prepare_cached("INSERT INTO genesis(row) VALUES(?1)")?.execute(params![row])?;
         }
-        self.revise(vetted, row, oid)
+        self.revise(vetted, row, oid);
+        Ok(())
     }
 
     /// Stores the value of a record that was here without it.
@@ -265,53 +289,30 @@ impl<'a> Batch<'a> {
         if let Some(place) = self.added.get_mut(&vetted.id) {
             place.has_value = true;
         }
+        if let Some(Some(place)) = self.looked.get_mut(&vetted.id) {
+            place.has_value = true;
+        }
         self.slots.extend(vetted.paths.last());
         Ok(())
     }
 
-    /// Lets a record be its key's newest revision if it is.
-    fn revise(&mut self, vetted: &Arc<Vetted>, row: i64, owner: i64) -> Result<(), StoreError> {
+    /// Lets a record be the newest revision of its key that this transaction brings, if it is.
+    fn revise(&mut self, vetted: &Arc<Vetted>, row: i64, owner: i64) {
         let record = &vetted.record;
-        let (Some(slot), Some(last)) = (vetted.paths.last(), record.selectors.last()) else { return Ok(()) };
+        let (Some(slot), Some(last)) = (vetted.paths.last(), record.selectors.last()) else { return };
         let key = HeadKey { path: *slot, owner, ordinal: last.ordinal.0, rest: vetted.rest.cast_signed() };
-        let live = !record.is_deletion();
-        if !self.heads.contains_key(&key)
-            && let Some(state) = stored_head(self.conn, &key)?
-        {
-            self.heads.insert(key, state);
+        let revision = Revision { row, vetted: Arc::clone(vetted) };
+        if self.revisions.get(&key).is_none_or(|before| before.age() < revision.age()) {
+            self.revisions.insert(key, revision);
         }
-        match self.heads.get_mut(&key) {
-            Some(state) if (state.time, state.id) >= (vetted.time(), vetted.id) => return Ok(()),
-            Some(state) => {
-                *state = HeadState {
-                    row,
-                    time: vetted.time(),
-                    id: vetted.id,
-                    live,
-                    was_live: state.was_live,
-                    new: Some(Arc::clone(vetted)),
-                };
-            }
-            None => {
-                let new = Some(Arc::clone(vetted));
-                let (time, id) = (vetted.time(), vetted.id);
-                self.heads.insert(key, HeadState { row, time, id, live, was_live: false, new });
-            }
-        }
-        self.slots.insert(*slot);
-        if let Some(classifier) = &self.classifier {
-            let changed = Changed { owner: record.header.owner, paths: &vetted.paths, time: vetted.time() };
-            self.cuts.extend(classifier(&changed));
-        }
-        Ok(())
     }
 
     /// Writes the gathered index rows and serials; the transaction is then ready to be committed.
     pub(crate) fn finish(mut self, now: Millis) -> Result<Changes, StoreError> {
         self.write_lookups()?;
         self.write_tips()?;
-        self.write_heads()?;
-        let flips = self.write_presence()?;
+        let revised = self.write_heads()?;
+        let flips = self.write_presence(&revised)?;
         self.bump_serials(now)?;
         Ok(Changes {
             added: self.order,
@@ -350,30 +351,45 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
-    fn write_heads(&self) -> Result<(), StoreError> {
-        let mut changed: Vec<_> = self.heads.iter().filter(|(_, state)| state.new.is_some()).collect();
-        changed.sort_unstable_by_key(|(key, _)| **key);
+    /// Writes the revisions that are newer than what was there; returns them in key order.
+    fn write_heads(&mut self) -> Result<Vec<Revised>, StoreError> {
+        let mut revisions: Vec<(HeadKey, Revision)> = self.revisions.drain().collect();
+        revisions.sort_unstable_by_key(|(key, _)| *key);
+        let mut revised = Vec::with_capacity(revisions.len());
         let mut write = self.conn.prepare_cached(
             "INSERT INTO head(path, owner, ordinal, rest, row, live) VALUES(?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT DO UPDATE SET row = excluded.row, live = excluded.live",
         )?;
-        for (key, state) in changed {
-            write.execute(params![key.path.0, key.owner, key.ordinal, key.rest, state.row, state.live])?;
+        for (key, revision) in revisions {
+            let stored = stored_head(self.conn, &key)?;
+            if stored.is_some_and(|(age, _)| age >= revision.age()) {
+                continue;
+            }
+            let was_live = stored.is_some_and(|(_, live)| live);
+            let live = revision.is_live();
+            write.execute(params![key.path.0, key.owner, key.ordinal, key.rest, revision.row, live])?;
+            self.slots.insert(key.path);
+            if let Some(classifier) = &self.classifier {
+                let vetted = &revision.vetted;
+                let owner = vetted.record.header.owner;
+                let changed = Changed { owner, paths: &vetted.paths, time: vetted.time() };
+                self.cuts.extend(classifier(&changed));
+            }
+            revised.push((key, revision, was_live));
         }
-        Ok(())
+        Ok(revised)
     }
 
     /// Counts what appeared and vanished, at its path and below every prefix. Returns where existence flipped.
-    fn write_presence(&self) -> Result<Vec<PathKey>, StoreError> {
+    fn write_presence(&self, revised: &[Revised]) -> Result<Vec<PathKey>, StoreError> {
         let mut deltas: HashMap<(PathKey, i64), (i64, i64)> = HashMap::new();
-        for (key, state) in &self.heads {
-            let Some(new) = &state.new else { continue };
-            let delta = i64::from(state.live) - i64::from(state.was_live);
+        for (key, revision, was_live) in revised {
+            let delta = i64::from(revision.is_live()) - i64::from(*was_live);
             if delta == 0 {
                 continue;
             }
             deltas.entry((key.path, key.owner)).or_default().0 += delta;
-            let above = new.paths.iter().rev().skip(1).chain([&self.root]);
+            let above = revision.vetted.paths.iter().rev().skip(1).chain([&self.root]);
             for path in above {
                 deltas.entry((*path, key.owner)).or_default().1 += delta;
             }
@@ -432,21 +448,15 @@ fn count(conn: &Connection, path: PathKey, owner: i64, at: i64, below: i64) -> R
     Ok(exists != old.is_some())
 }
 
-fn stored_head(conn: &Connection, key: &HeadKey) -> Result<Option<HeadState>, StoreError> {
+/// The age of the newest revision that was there before, and whether it is live.
+fn stored_head(conn: &Connection, key: &HeadKey) -> Result<Option<((Millis, RecordId), bool)>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT h.row, r.time, r.id, h.live FROM head h CROSS JOIN record r ON r.row = h.row
+        "SELECT r.time, r.id, h.live FROM head h CROSS JOIN record r ON r.row = h.row
          WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal = ?3 AND h.rest = ?4",
     )?;
     let found = statement.query_row(params![key.path.0, key.owner, key.ordinal, key.rest], |row| {
-        let live: bool = row.get(3)?;
-        Ok(HeadState {
-            row: row.get(0)?,
-            time: Millis(row.get::<_, i64>(1)?.cast_unsigned()),
-            id: RecordId(row.get(2)?),
-            live,
-            was_live: live,
-            new: None,
-        })
+        let age = (Millis(row.get::<_, i64>(0)?.cast_unsigned()), RecordId(row.get(1)?));
+        Ok((age, row.get(2)?))
     });
     Ok(found.optional()?)
 }

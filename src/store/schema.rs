@@ -19,8 +19,9 @@ const PAGE_BYTES: i32 = 8_192;
 const WRITER_CACHE_KIB: i32 = 32 * 1024;
 /// Pages of write-ahead log after which the writer checkpoints: 16 MiB.
 const CHECKPOINT_PAGES: i32 = 2_048;
-/// The log file is cut back to this after a checkpoint.
-const LOG_BYTES_KEPT: i32 = 32 << 20;
+/// The same while records come in bulk: 384 MiB. Each large transaction touches nearly every page of the indexes, and
+/// a checkpoint writes a page once however often the log has it.
+const CHECKPOINT_PAGES_BULK: i32 = 49_152;
 /// How long a connection waits for a lock: only another process's `check` or `backup` ever holds one.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Prepared statements kept by each connection: more than this module has.
@@ -118,9 +119,21 @@ pub(crate) fn open_writer(path: &Path, config: &Config) -> Result<Connection, St
     };
     conn.pragma_update(None, "synchronous", synchronous)?;
     conn.pragma_update(None, "cache_size", -WRITER_CACHE_KIB)?;
-    conn.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
-    conn.pragma_update(None, "journal_size_limit", LOG_BYTES_KEPT)?;
+    checkpoint_for_bulk(&conn, false)?;
     Ok(conn)
+}
+
+/// How long the log may grow before it is put into the file: with records in bulk, or one by one. A single transaction
+/// may make it longer; it is cut back to twice this when it begins anew.
+pub(crate) fn checkpoint_for_bulk(conn: &Connection, bulk: bool) -> Result<(), StoreError> {
+    let pages = if bulk { CHECKPOINT_PAGES_BULK } else { CHECKPOINT_PAGES };
+    conn.pragma_update(None, "wal_autocheckpoint", pages)?;
+    Ok(conn.pragma_update(None, "journal_size_limit", 2 * pages * PAGE_BYTES)?)
+}
+
+/// Puts the log's pages into the file, as far as no reader still needs what they replace; waits for nobody.
+pub(crate) fn checkpoint(conn: &Connection) -> Result<(), StoreError> {
+    Ok(conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
 }
 
 /// Opens a read-only connection.

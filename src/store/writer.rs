@@ -15,14 +15,14 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::apply::{Batch, Changes, Linked, Memory};
 use super::config::{
-    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, BOOK_MAX, Clock, Config, DEFERRED_BYTES_MAX, DEFERRED_MAX, LINGER_MS,
-    ORPHAN_BYTES_MAX, ORPHANS_MAX,
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, BOOK_MAX, BULK_TICKS, Clock, Config, DEFERRED_BYTES_MAX,
+    DEFERRED_MAX, LINGER_MS, ORPHAN_BYTES_MAX, ORPHANS_MAX,
 };
 use super::feed::{Commit, Feed};
 use super::gate::Pass;
 use super::pools::{Bounds, Deferred, Orphans};
 use super::verify::{Vetted, Vetting};
-use super::{Refusal, StoreError, Verdict};
+use super::{Refusal, StoreError, Verdict, schema};
 use crate::record::{Link, Millis, PathKey, Pulse, RecordId, Rules};
 
 /// Called with a piece's verdicts, on the writer's thread.
@@ -81,6 +81,8 @@ pub(crate) struct Writer {
     memory: Memory,
     orphans: Orphans<Arc<Vetted>>,
     deferred: Deferred<Arc<Vetted>>,
+    /// Ticks until a bulk counts as over; 0: there is none.
+    bulk_ticks: u8,
 }
 
 /// Where a record in work came from, and so where its verdict goes.
@@ -103,6 +105,8 @@ struct Group {
     ends: Vec<(Done, Arc<Pass>)>,
     items: Vec<Item>,
     bytes: usize,
+    /// Nothing in it came one by one.
+    bulk: bool,
 }
 
 /// What a transaction found out, to be acted on once it is committed.
@@ -126,6 +130,7 @@ impl Writer {
             memory: Memory::default(),
             orphans: Orphans::new(Bounds { count: ORPHANS_MAX, bytes: ORPHAN_BYTES_MAX }),
             deferred: Deferred::new(Bounds { count: DEFERRED_MAX, bytes: DEFERRED_BYTES_MAX }),
+            bulk_ticks: 0,
         }
     }
 
@@ -135,9 +140,15 @@ impl Writer {
             match message {
                 Message::Piece(piece) => {
                     let group = self.gather(piece);
+                    if group.bulk {
+                        self.begin_bulk();
+                    }
                     self.write_group(group);
                 }
-                Message::Tick => self.write_group(Group::default()),
+                Message::Tick => {
+                    self.write_group(Group::default());
+                    self.end_bulk();
+                }
                 Message::Pulses(pulses, done) => self.write_pulses(&pulses, done),
                 Message::Names(names) => self.write_names(&names),
                 Message::Between(act) => act(),
@@ -178,7 +189,33 @@ impl Writer {
                 }
             }
         }
+        group.bulk = bulk;
         group
+    }
+
+    /// Lets the log grow while records come in bulk.
+    fn begin_bulk(&mut self) {
+        if self.bulk_ticks == 0
+            && let Err(error) = schema::checkpoint_for_bulk(&self.conn, true)
+        {
+            tracing::warn!(%error, "the log stays short");
+        }
+        self.bulk_ticks = BULK_TICKS;
+    }
+
+    /// Cuts the log back once a bulk is over for some ticks.
+    fn end_bulk(&mut self) {
+        self.bulk_ticks = match self.bulk_ticks {
+            0 => return,
+            1 => {
+                let ended = schema::checkpoint_for_bulk(&self.conn, false);
+                if let Err(error) = ended.and_then(|()| schema::checkpoint(&self.conn)) {
+                    tracing::warn!(%error, "the log could not be put into the store's file; a later commit will");
+                }
+                0
+            }
+            ticks => ticks - 1,
+        };
     }
 
     fn write_group(&mut self, mut group: Group) {
@@ -213,12 +250,13 @@ impl Writer {
         let mut findings = Findings::default();
         let drift = self.shared.rules.load().drift_ms;
         let mut heap: BinaryHeap<Queued> =
-            items.iter().map(|item| Queued(Arc::clone(&item.vetted), item.origin)).collect();
-        while let Some(Queued(vetted, origin)) = heap.pop() {
+            items.iter().map(|item| Queued::new(Arc::clone(&item.vetted), item.origin)).collect();
+        batch.look_up(items.iter().map(|item| item.vetted.id).collect())?;
+        while let Some(Queued { vetted, origin, .. }) = heap.pop() {
             let verdict = place(&mut batch, &vetted, now, drift, &mut findings)?;
             if matches!(verdict, Verdict::Accepted(_)) {
                 let woken = self.orphans.waiting_for(&vetted.id).into_iter();
-                heap.extend(woken.map(|orphan| Queued(orphan, Origin::Orphan)));
+                heap.extend(woken.map(|orphan| Queued::new(orphan, Origin::Orphan)));
             }
             findings.verdicts.push((origin, verdict));
         }
@@ -437,17 +475,23 @@ fn place(
 }
 
 /// A record in the heap: the earliest (time, id) comes out first.
-struct Queued(Arc<Vetted>, Origin);
+struct Queued {
+    /// Time and first bytes of the id: nearly always enough to tell two apart.
+    begin: (Millis, [u8; 8]),
+    vetted: Arc<Vetted>,
+    origin: Origin,
+}
 
 impl Queued {
-    fn key(&self) -> (Millis, RecordId) {
-        (self.0.time(), self.0.id)
+    fn new(vetted: Arc<Vetted>, origin: Origin) -> Queued {
+        let begin = (vetted.time(), *vetted.id.0.first_chunk().unwrap_or(&[0; 8]));
+        Queued { begin, vetted, origin }
     }
 }
 
 impl PartialEq for Queued {
     fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
+        self.cmp(other).is_eq()
     }
 }
 
@@ -461,7 +505,7 @@ impl PartialOrd for Queued {
 
 impl Ord for Queued {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other.key().cmp(&self.key())
+        other.begin.cmp(&self.begin).then_with(|| other.vetted.id.cmp(&self.vetted.id))
     }
 }
 
