@@ -33,6 +33,6 @@ pub use invite::{INVITATION_MAX, InvitationError, Invited, reachable};
 pub use lf::{Lf, Network};
 pub use local::Local;
 pub use make::{Entry, Made, Progress};
-pub use remote::Remote;
+pub use remote::{Remote, UNAUTHORIZED, is_local};
 pub use server::{Facts, Parts, ServeError, Server};
 pub use token::{Token, TokenError};
