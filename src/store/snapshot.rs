@@ -115,7 +115,7 @@ impl Snapshot {
     }
 
     /// The newest revisions of an owner's keys in a slot, deletions too, whose last masked ordinal lies
-    /// between `lo` and `hi`, in its order.
+    /// between `lo` and `hi`, in its order and then in that of the other ordinals' `rest`.
     pub fn heads(
         &self,
         slot: &PathKey,
@@ -125,6 +125,38 @@ impl Snapshot {
     ) -> Result<Vec<Head>, StoreError> {
         let Some(oid) = self.oid(owner)? else { return Ok(Vec::new()) };
         self.heads_of(slot, oid, lo, hi)
+    }
+
+    /// Those of [`Snapshot::heads`] whose other ordinals are the same; `rest` is `record::rest_of` them. At most
+    /// `limit`.
+    pub fn heads_beside(
+        &self,
+        slot: &PathKey,
+        owner: &OwnerKey,
+        rest: u64,
+        range: (Masked, Masked),
+        limit: usize,
+    ) -> Result<Vec<Head>, StoreError> {
+        let Some(oid) = self.oid(owner)? else { return Ok(Vec::new()) };
+        let mut statement = self.cached(
+            "SELECT h.row, r.id, r.time, h.ordinal, h.rest, h.live FROM head h CROSS JOIN record r ON r.row = h.row
+             WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4 AND h.rest = ?5
+             ORDER BY h.ordinal, h.rest LIMIT ?6",
+        )?;
+        let key = params![slot.0, oid, range.0.0, range.1.0, rest.cast_signed(), bound(limit)];
+        Ok(statement.query_map(key, read_head)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The newest revision of one key: of a slot, its last masked ordinal, and the `rest`.
+    pub fn head(
+        &self,
+        slot: &PathKey,
+        owner: &OwnerKey,
+        ordinal: Masked,
+        rest: u64,
+    ) -> Result<Option<Head>, StoreError> {
+        let Some(oid) = self.oid(owner)? else { return Ok(None) };
+        self.head_of(slot, oid, ordinal, rest)
     }
 
     /// The first `limit` of [`Snapshot::heads`].
@@ -138,9 +170,10 @@ impl Snapshot {
         let Some(oid) = self.oid(owner)? else { return Ok(Vec::new()) };
         let mut statement = self.cached(
             "SELECT h.row, r.id, r.time, h.ordinal, h.rest, h.live FROM head h CROSS JOIN record r ON r.row = h.row
-             WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4 LIMIT ?5",
+             WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4
+             ORDER BY h.ordinal, h.rest LIMIT ?5",
         )?;
-        let key = params![slot.0, oid, range.0.0, range.1.0, i64::try_from(limit).unwrap_or(i64::MAX)];
+        let key = params![slot.0, oid, range.0.0, range.1.0, bound(limit)];
         Ok(statement.query_map(key, read_head)?.collect::<Result<_, _>>()?)
     }
 
@@ -153,7 +186,7 @@ impl Snapshot {
     ) -> Result<Vec<Head>, StoreError> {
         let mut statement = self.cached(
             "SELECT h.row, r.id, r.time, h.ordinal, h.rest, h.live FROM head h CROSS JOIN record r ON r.row = h.row
-             WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4",
+             WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4 ORDER BY h.ordinal, h.rest",
         )?;
         let heads = statement.query_map(params![slot.0, oid, lo.0, hi.0], read_head)?;
         Ok(heads.collect::<Result<_, _>>()?)

@@ -83,6 +83,25 @@ impl Bed {
         value: &[u8],
         pulse_key: Option<[u8; 32]>,
     ) -> Record {
+        let record = self.mint(owner, selectors, value, pulse_key);
+        self.put_all(vec![record.clone()]);
+        record
+    }
+
+    /// Lets records in, at once.
+    pub fn put_all(&self, records: Vec<Record>) {
+        let verdicts = self.store.ingest(records, Source::Local);
+        assert!(verdicts.iter().all(|v| matches!(v, Verdict::Accepted(_))), "{verdicts:?}");
+    }
+
+    /// Mints one record.
+    pub fn mint(
+        &self,
+        owner: &Owner,
+        selectors: &[(&[u8], u64)],
+        value: &[u8],
+        pulse_key: Option<[u8; 32]>,
+    ) -> Record {
         self.pass(2);
         let named: Vec<(Name, u64)> =
             selectors.iter().map(|(n, o)| (Name::derive(&self.network, n), *o)).collect();
@@ -99,10 +118,7 @@ impl Bed {
             now: self.now(),
             after: self.store.newest_in_slot(&slot, &owner.key()).expect("a readable store"),
         };
-        let record = draft.mint(&self.network, &self.store.rules(), owner).expect("a sound draft");
-        let verdicts = self.store.ingest(vec![record.clone()], Source::Local);
-        assert!(matches!(verdicts[0], Verdict::Accepted(_)), "{verdicts:?}");
-        record
+        draft.mint(&self.network, &self.store.rules(), owner).expect("a sound draft")
     }
 
     /// Publishes a master file's records as `owner`; returns how many changes it took.
