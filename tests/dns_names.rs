@@ -10,6 +10,7 @@ use lfdns::dns::counters::Counters;
 use lfdns::dns::explain::Fate;
 use lfdns::dns::rdata::Soa;
 use lfdns::dns::reply::{Answer, Rcode};
+use lfdns::dns::resolver::Settings;
 use lfdns::dns::rrset::{BUNDLE_ORDINAL, Bundle, RrsetValue, rrset_ordinal};
 use lfdns::record::{Authority, Owner, Pulse, ZoneRule};
 
@@ -483,4 +484,15 @@ fn what_lies_at_other_ordinals_of_a_path_hides_nothing_in_a_listing() {
         bed.put(&bed.owner, &at, b"not here");
     }
     assert_eq!(bed.list("demo.lf.", &bed.owner.key()).len(), 1);
+}
+
+#[test]
+fn a_node_that_joins_denies_nothing_from_its_first_answer_on() {
+    let owner = Owner::from_seed(&[1; 32]);
+    let zones = vec![ZoneRule::new("lf.", &[], Authority::Owners(vec![owner.key()]))];
+    let bed = Bed::with_settings(zones, Settings { joining: true, ..Settings::default() });
+    let reply = bed.reply("nobody.lf.", "A");
+    assert_eq!((reply.rcode, reply.ede.unwrap().code), (Rcode::ServFail, 14));
+    bed.resolver.set_ready();
+    assert_eq!(bed.reply("nobody.lf.", "A").rcode, Rcode::NxDomain);
 }

@@ -44,6 +44,10 @@ impl Bed {
     }
 
     pub fn with_zones(zones: Vec<ZoneRule>) -> Bed {
+        Bed::with_settings(zones, Settings::default())
+    }
+
+    pub fn with_settings(zones: Vec<ZoneRule>, settings: Settings) -> Bed {
         let owner = Owner::from_seed(&[1; 32]);
         let home = tempfile::tempdir().expect("a temporary home");
         let rules = Rules { zones, ..Rules::private(&[7; 32], "bed") };
@@ -53,7 +57,7 @@ impl Bed {
         let clock_fn = Arc::new(move || Millis(read.load(Ordering::SeqCst)));
         let config = Config { min_free: 0, ..Config::default() };
         let store = Store::create(home.path(), &genesis, &config, clock_fn).expect("a new store");
-        let resolver = Resolver::new(store.clone(), vec![], Settings::default(), START);
+        let resolver = Resolver::new(store.clone(), vec![], settings, START);
         let stranger = Owner::from_seed(&[2; 32]);
         Bed { store, resolver, network, owner, stranger, clock, _home: home }
     }
