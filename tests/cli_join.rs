@@ -167,6 +167,26 @@ fn what_cannot_be_joined_leaves_the_home_empty_and_says_why() {
 }
 
 #[test]
+fn a_join_that_was_cut_off_before_its_store_existed_is_repeated() {
+    let (one, two) = (founded(), Home::new());
+    let node = one.node();
+    two.run(["network", "join", &node.url()]).well();
+    for file in ["store.db", "store.db-wal", "store.db-shm"] {
+        let _ = std::fs::remove_file(two.path().join(file));
+    }
+    std::fs::remove_dir_all(two.path().join("owners")).unwrap();
+    let words = &["cut off", "network join", "joining", "peers.json"];
+    two.node_fails(&[] as &[&str]).fails(1, words);
+    two.run(["network", "new"]).fails(1, words);
+    let export = two.file("all.export", "").display().to_string();
+    one.run(["export", &export, "--force"]).well();
+    two.run(["import", &export]).fails(1, words);
+    assert!(!two.path().join("store.db").exists() && !two.path().join("owners").exists());
+    two.run(["network", "join", &node.url()]).well();
+    assert_eq!(greeting(&two), "hello");
+}
+
+#[test]
 fn peers_need_a_node() {
     let home = founded();
     home.run(["peer", "list"]).fails(3, &["lfdns node"]);

@@ -57,9 +57,10 @@ pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
     known.extend(told.into_iter().filter(|peer| !args.peer.contains(peer)));
 
     make_home(&cx.home)?;
-    // Beside what is still no network these mean nothing; so a join that is cut off leaves a node that goes on.
-    peers::save(&cx.home, &peers::added(known.clone()))?;
+    // The mark first: cut off before its store exists, a join is to be repeated, and until then nothing else is made
+    // of this home; cut off later, it leaves a node that goes on.
     peers::set_joining(&cx.home, true)?;
+    peers::save(&cx.home, &peers::added(known.clone()))?;
     let (store, records) = match fill(origin, cx).with_context(|| args.from.clone()) {
         Ok(filled) => filled,
         Err(error) => {
