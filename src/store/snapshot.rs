@@ -400,7 +400,19 @@ impl Readers {
 
     /// A view of the last commit.
     pub(crate) fn snapshot(self: &Arc<Self>) -> Result<Snapshot, StoreError> {
-        let reader = self.take()?;
+        self.begin(self.take(WAIT)?)
+    }
+
+    /// The same, if a connection is to be had without waiting.
+    pub(crate) fn snapshot_at_once(self: &Arc<Self>) -> Result<Option<Snapshot>, StoreError> {
+        match self.take(Duration::ZERO) {
+            Ok(reader) => self.begin(reader).map(Some),
+            Err(StoreError::Busy(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn begin(self: &Arc<Self>, reader: Reader) -> Result<Snapshot, StoreError> {
         let snapshot = Snapshot { reader: Some(reader), readers: Arc::clone(self) };
         snapshot.cached("BEGIN")?.execute([])?;
         // A transaction sees the store as of its first read, not as of BEGIN.
@@ -408,7 +420,7 @@ impl Readers {
         Ok(snapshot)
     }
 
-    fn take(&self) -> Result<Reader, StoreError> {
+    fn take(&self, wait: Duration) -> Result<Reader, StoreError> {
         let mut state = self.state.lock();
         loop {
             // The one used last has the warmest cache.
@@ -420,7 +432,7 @@ impl Readers {
                 state.open += 1;
                 break;
             }
-            if self.freed.wait_for(&mut state, WAIT).timed_out() && state.idle.is_empty() {
+            if self.freed.wait_for(&mut state, wait).timed_out() && state.idle.is_empty() {
                 return Err(StoreError::Busy(max));
             }
         }
