@@ -13,9 +13,9 @@ use crate::sync::PeerAddress;
 /// The version of the form.
 const VERSION: u32 = 1;
 /// Genesis records in an invitation at most: a network has as many as its records have links at least.
-const GENESIS_MAX: usize = 16;
-/// Peers in it at most.
-const INVITED_PEERS_MAX: usize = 16;
+pub const INVITED_GENESIS_MAX: usize = 16;
+/// Peers in it at most; those behind them are not looked at.
+pub const INVITED_PEERS_MAX: usize = 16;
 /// Bytes of an invitation's text.
 pub const INVITATION_MAX: usize = 4 << 20;
 
@@ -37,7 +37,7 @@ pub enum InvitationError {
     #[error("the invitation's version is {0}, this program reads {VERSION}: update it")]
     Version(u32),
     /// Too much in it.
-    #[error("the invitation holds {0} genesis records; there are at most {GENESIS_MAX}")]
+    #[error("the invitation holds {0} genesis records; there are at most {INVITED_GENESIS_MAX}")]
     TooMany(usize),
     /// Its records.
     #[error("the invitation is damaged: genesis record {0} {1}")]
@@ -72,7 +72,7 @@ impl Invitation {
         if self.invitation != VERSION {
             return Err(InvitationError::Version(self.invitation));
         }
-        if self.genesis.len() > GENESIS_MAX {
+        if self.genesis.len() > INVITED_GENESIS_MAX {
             return Err(InvitationError::TooMany(self.genesis.len()));
         }
         let record = |(at, text): (usize, &String)| {

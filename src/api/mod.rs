@@ -29,7 +29,9 @@ mod tests;
 pub use config::{Config, PORT};
 pub use error::{LfError, Refused, Tried};
 pub use explain::{Explain, Sink};
-pub use invite::{INVITATION_MAX, InvitationError, Invited, reachable};
+pub use invite::{
+    INVITATION_MAX, INVITED_GENESIS_MAX, INVITED_PEERS_MAX, InvitationError, Invited, reachable,
+};
 pub use lf::{Lf, Network};
 pub use local::Local;
 pub use make::{Entry, Made, Progress};

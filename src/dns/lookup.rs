@@ -16,9 +16,10 @@ use super::rrset::{BUNDLE_ORDINAL, Bundle, RrsetValue, Slotted, rrset_ordinal};
 use crate::record::{Masked, Millis, Name, OwnerKey, PathKey, Pulse, Record, rest_of};
 use crate::store::{Head, Presence, Snapshot, StoreError};
 
-/// Most raw values of one name that one answer reads, and most octets of them: no message holds more.
-pub(crate) const RAW_VALUES_MAX: usize = 1_024;
-pub(crate) const RAW_OCTETS_MAX: usize = 65_535;
+/// Most raw values of one name that one answer reads: no message holds more.
+pub const RAW_VALUES_MAX: usize = 1_024;
+/// Octets of them.
+pub const RAW_OCTETS_MAX: usize = 65_535;
 
 /// Heads between a slot's first RRset and its bundle that are read at once; a slot with more (it has raw values
 /// at large ordinals) is probed type by type.
