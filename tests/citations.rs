@@ -122,7 +122,8 @@ fn the_architecture_states_the_bounds_of_the_code() {
     use lfdns::dns::resolver::CHAIN_MAX;
     use lfdns::dns::{RAW_OCTETS_MAX, RAW_VALUES_MAX};
     use lfdns::store::{BOOK_MAX, PRESENCE_MAX, QUERY_ROWS_MAX};
-    let document = std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).expect("docs/ARCHITECTURE.md");
+    let document =
+        std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).expect("docs/ARCHITECTURE.md");
     let stated: [(&str, &[usize], &str); 5] = [
         ("owners listed at a path · names in the book", &[PRESENCE_MAX, BOOK_MAX], "cut off"),
         ("rows one query looks at", &[QUERY_ROWS_MAX], "a broader one is refused in words"),
@@ -147,11 +148,12 @@ fn the_architecture_states_the_bounds_of_the_code() {
 
 /// A number as the documents write it: MiB where it is some, else with commas.
 fn grouped(number: usize) -> String {
-    if number >= 2 << 20 && number % (1 << 20) == 0 {
+    if number >= 2 << 20 && number.is_multiple_of(1 << 20) {
         return format!("{} MiB", number >> 20);
     }
     let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).unwrap()).collect();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).unwrap()).collect();
     groups.join(",")
 }
 

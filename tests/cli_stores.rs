@@ -115,7 +115,8 @@ fn a_check_counts_the_records_beside_a_running_node() {
     let other = Home::new();
     other.run(["network", "new", "other"]).well();
     other.run(["--url", &node.url(), "check"]).well();
-    std::fs::write(other.path().join("node.toml"), format!("[client]\nurl = [\"{}\"]\n", node.url())).unwrap();
+    std::fs::write(other.path().join("node.toml"), format!("[client]\nurl = [\"{}\"]\n", node.url()))
+        .unwrap();
     other.run(["check"]).well();
     Home::new().run(["check"]).fails(1, &["no store", "lfdns node"]);
 }

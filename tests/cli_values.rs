@@ -180,7 +180,8 @@ fn a_node_elsewhere_in_the_configuration_leaves_the_home_s_own_its_token() {
     std::fs::create_dir(other.path()).unwrap();
     std::fs::write(other.path().join("node.json"), running).unwrap();
     let node = home.node();
-    std::fs::write(other.path().join("node.toml"), format!("[client]\nurl = [\"{}\"]\n", node.url())).unwrap();
+    std::fs::write(other.path().join("node.toml"), format!("[client]\nurl = [\"{}\"]\n", node.url()))
+        .unwrap();
     assert_eq!(other.run(["get", "a"]).well().out, "b\n");
 }
 

@@ -63,13 +63,12 @@ struct Ask<'a> {
 impl Remote {
     /// Nodes to ask, in order, that share a token; without it they are only read from.
     pub fn new<S: AsRef<str>>(urls: &[S], token: Option<Token>) -> Result<Remote, LfError> {
-        Remote::with_tokens(urls.iter().map(|url| (url.as_ref().to_owned(), token.clone())))
+        let tokens = std::iter::repeat_n(token, urls.len());
+        Remote::with_tokens(urls.iter().map(|url| url.as_ref().to_owned()).zip(tokens))
     }
 
     /// Nodes to ask, in order, each with its own token, if it shall be written to.
-    pub fn with_tokens(
-        nodes: impl IntoIterator<Item = (String, Option<Token>)>,
-    ) -> Result<Remote, LfError> {
+    pub fn with_tokens(nodes: impl IntoIterator<Item = (String, Option<Token>)>) -> Result<Remote, LfError> {
         let at = |(url, token): (String, _)| Ok(At { url: node_url(&url)?, token });
         let nodes: Vec<At> = nodes.into_iter().map(at).collect::<Result<_, LfError>>()?;
         let agent = Agent::config_builder()

@@ -372,9 +372,7 @@ impl Decider<'_, '_> {
             View::Ordinal(n) if qtype == rtype::TXT || qtype == rtype::CERT => {
                 let raw = self.reading.raw_at(slot, n)?;
                 let rdata = raw.and_then(|bytes| rawvalue::rdata(qtype, &bytes));
-                return Ok(
-                    rdata.map_or(Outcome::NoData, |rdata| Outcome::Answer(vec![self.raw_rr(rdata)])),
-                );
+                return Ok(rdata.map_or(Outcome::NoData, |rdata| Outcome::Answer(vec![self.raw_rr(rdata)])));
             }
             View::Range(from, to) if qtype == rtype::TXT => (from, to),
             View::List | View::Plain if qtype == rtype::TXT => (0, u64::MAX),
@@ -382,7 +380,8 @@ impl Decider<'_, '_> {
         };
         let (raw, next) = self.reading.raw(slot, from, to)?;
         // Never silently: who asks is told how to get the rest.
-        self.reason = next.map(|next| format!("there is more than one answer holds; go on with _o{next}-{to}"));
+        self.reason =
+            next.map(|next| format!("there is more than one answer holds; go on with _o{next}-{to}"));
         let rdatas = raw.iter().filter_map(|(ordinal, bytes)| rawvalue::numbered(*ordinal, bytes));
         let rrs: Vec<Rr> = rdatas.map(|rdata| self.raw_rr(rdata)).collect();
         Ok(if rrs.is_empty() { Outcome::NoData } else { Outcome::Answer(rrs) })

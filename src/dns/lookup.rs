@@ -293,7 +293,8 @@ impl Reading<'_> {
             return Ok(None);
         }
         let bytes = self.open(slot, head, None)?.map(|(_, bytes)| bytes);
-        let rrset = |bytes: &Vec<u8>| matches!(kind, Slotted::Rrset(_)) && RrsetValue::decode(bytes).is_some();
+        let rrset =
+            |bytes: &Vec<u8>| matches!(kind, Slotted::Rrset(_)) && RrsetValue::decode(bytes).is_some();
         Ok(bytes.filter(|bytes| !rrset(bytes)))
     }
 
@@ -302,13 +303,11 @@ impl Reading<'_> {
             return Ok(None);
         }
         let masked = if ordinal == BUNDLE_ORDINAL { slot.bundle } else { slot.last.mask(ordinal) };
-        match &slot.heads {
-            Some(heads) => Ok(heads.iter().find(|head| head.ordinal == masked).copied()),
-            None => {
-                self.deps.note(self.counters, &slot.path);
-                self.snapshot.head(&slot.path, &slot.owner, masked, slot.rest)
-            }
+        if let Some(heads) = &slot.heads {
+            return Ok(heads.iter().find(|head| head.ordinal == masked).copied());
         }
+        self.deps.note(self.counters, &slot.path);
+        self.snapshot.head(&slot.path, &slot.owner, masked, slot.rest)
     }
 
     /// A live head's record and value in the clear.
