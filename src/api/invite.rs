@@ -91,6 +91,29 @@ impl Invitation {
     }
 }
 
+/// Where an invitation is going to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Perhaps on this machine.
+    Here,
+    /// On another one.
+    Elsewhere,
+}
+
+/// Whom an invitation names: the node itself, then those its operator named, then those of the rules. Another
+/// machine's loopback is not ours, whoever named it.
+pub fn invited(
+    own: Vec<PeerAddress>,
+    named: Vec<PeerAddress>,
+    seeds: Vec<PeerAddress>,
+    reader: Reader,
+) -> Vec<PeerAddress> {
+    let useful = |peer: &PeerAddress| {
+        reader == Reader::Here || peer.socket().is_none_or(|at| !at.ip().to_canonical().is_loopback())
+    };
+    [own, named, seeds].into_iter().flatten().filter(useful).collect()
+}
+
 /// The addresses under which somebody may reach a node that listens at `bound`, if this machine is known there
 /// as each of `ours`. A node that listens on loopback alone is reached from this machine alone.
 pub fn reachable(bound: &[SocketAddr], ours: &[IpAddr]) -> Vec<SocketAddr> {
@@ -143,6 +166,19 @@ mod tests {
         wrong(|i| i.genesis[1].insert(0, '!'), "genesis record 2");
         wrong(|i| drop(i.genesis.remove(0)), "no founding");
         wrong(|i| i.peers.push("nowhere".into()), "nowhere");
+    }
+
+    #[test]
+    fn who_reads_elsewhere_is_told_of_no_loopback_not_even_the_rules_own() {
+        let all = |texts: &[&str]| PeerAddress::list(texts);
+        let told = |reader| {
+            let (own, named) = (all(&["127.0.0.1:1", "192.0.2.1:1"]), all(&["h.example:2", "[::1]:2"]));
+            let told =
+                invited(own, named, all(&["127.0.0.2:3", "[::ffff:127.0.0.1]:3", "192.0.2.3:3"]), reader);
+            told.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told(Reader::Elsewhere), ["192.0.2.1:1", "h.example:2", "192.0.2.3:3"]);
+        assert_eq!(told(Reader::Here).len(), 7);
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub use config::{Config, PORT};
 pub use error::{LfError, Refused, Tried};
 pub use explain::{Explain, Sink};
 pub use invite::{
-    INVITATION_MAX, INVITED_GENESIS_MAX, INVITED_PEERS_MAX, InvitationError, Invited, reachable,
+    INVITATION_MAX, INVITED_GENESIS_MAX, INVITED_PEERS_MAX, InvitationError, Invited, Reader, invited,
+    reachable,
 };
 pub use lf::{Lf, Network};
 pub use local::Local;
