@@ -71,6 +71,19 @@ pub(crate) struct Place {
     pub(crate) has_value: bool,
 }
 
+/// What stands in a row.
+pub(crate) struct Found<'a> {
+    pub(crate) id: RecordId,
+    pub(crate) flags: i64,
+    pub(crate) owner: OwnerKey,
+    pub(crate) time: Millis,
+    pub(crate) links: SmallVec<[RecordId; 4]>,
+    /// Without owner, time and links.
+    pub(crate) body: &'a [u8],
+    /// Masked; none if it is not here.
+    pub(crate) value: Option<&'a [u8]>,
+}
+
 /// One consistent view of the store.
 pub struct Snapshot {
     reader: Option<Reader>,
@@ -277,21 +290,37 @@ impl Snapshot {
 
     /// Id, flags and record of a row.
     pub(crate) fn load(&self, row: i64) -> Result<(RecordId, i64, Record), StoreError> {
+        self.read_row(row, |found| {
+            let value = found.value.map(<[u8]>::to_vec);
+            let record = restore(found.body, found.time, &found.owner, &found.links, value)?;
+            Ok((found.id, found.flags, record))
+        })
+    }
+
+    /// A row, its owner and links looked up, for `make` to make something of.
+    pub(crate) fn read_row<T>(
+        &self,
+        row: i64,
+        make: impl FnOnce(Found<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let unreadable = |what| StoreError::Damaged(format!("row {row} has {what}"));
         let mut statement =
             self.cached("SELECT id, flags, owner, time, parents, body, value FROM record WHERE row = ?1")?;
         let mut rows = statement.query(params![row])?;
         let Some(found) = rows.next()? else {
             return Err(StoreError::Damaged(format!("row {row} is missing")));
         };
-        let owner = self.owner_key(found.get(2)?)?;
-        let time = Millis(found.get::<_, i64>(3)?.cast_unsigned());
         let parents = unpack(row, found.get_ref(4)?.as_blob().unwrap_or(&[0xFF]))
-            .ok_or_else(|| StoreError::Damaged(format!("row {row} has unreadable links")))?;
-        let links: SmallVec<[RecordId; 4]> =
-            parents.iter().map(|parent| self.id_of(*parent)).collect::<Result<_, _>>()?;
-        let body = found.get_ref(5)?.as_blob().unwrap_or_default();
-        let record = restore(body, time, &owner, &links, found.get(6)?)?;
-        Ok((RecordId(found.get(0)?), found.get(1)?, record))
+            .ok_or_else(|| unreadable("unreadable links"))?;
+        make(Found {
+            id: RecordId(found.get(0)?),
+            flags: found.get(1)?,
+            owner: self.owner_key(found.get(2)?)?,
+            time: Millis(found.get::<_, i64>(3)?.cast_unsigned()),
+            links: parents.iter().map(|parent| self.id_of(*parent)).collect::<Result<_, _>>()?,
+            body: found.get_ref(5)?.as_blob().unwrap_or_default(),
+            value: found.get_ref(6)?.as_blob_or_null().map_err(|_| unreadable("an unreadable value"))?,
+        })
     }
 
     /// The id of a record linked to.
