@@ -155,15 +155,6 @@ impl Ranges {
     pub fn list(&self, low: &Point, high: &Point, limit: usize) -> Result<Vec<Point>, StoreError> {
         self.readers.snapshot()?.points(low, Some(high), limit)
     }
-
-    /// Compares the tree with the records: what is wrong, in words. Right only while nothing is written.
-    pub fn check(&self) -> Result<Option<String>, StoreError> {
-        let fresh = Ranges::build(&self.readers)?.total();
-        let kept = self.total();
-        Ok((fresh != kept).then(|| {
-            format!("fingerprint tree: it counts {} records, the store holds {}", kept.count, fresh.count)
-        }))
-    }
 }
 
 impl Snapshot {

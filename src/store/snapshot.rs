@@ -28,13 +28,6 @@ const IDS_KEPT: usize = 4_096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row(pub(crate) i64);
 
-impl Row {
-    /// The first row to this one.
-    pub fn up_to(self) -> impl Iterator<Item = Row> {
-        (1..=self.0).map(Row)
-    }
-}
-
 /// What one owner has at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Presence {

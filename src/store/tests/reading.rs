@@ -41,7 +41,7 @@ fn a_record_is_sent_as_the_bytes_it_encodes_to() {
     put(&store, &[bed.record_on(&links[1], 1, "a", ""), pruned, bed.record_on(&links[2], 2, "f", "v")]);
     let snapshot = store.snapshot().unwrap();
     let last = snapshot.last_row().unwrap();
-    for row in last.up_to() {
+    for row in (1..=last.0).map(Row) {
         let record = snapshot.record(row).unwrap();
         let whole = record.value.is_some();
         let expected =
