@@ -6,9 +6,8 @@ mod node;
 
 use std::io::Write;
 use std::process::Stdio;
-use std::time::Instant;
 
-use node::{Home, READY};
+use node::{Home, until};
 use serde_json::Value;
 
 /// A home with a network and a value, and no node on it.
@@ -215,9 +214,6 @@ fn rules_are_amended_under_a_running_node_and_its_own_zones_follow() {
     home.run(["network", "amend", &file.display().to_string()]).well();
     assert_eq!(home.json(["network", "show"])["rules"]["zones"].as_array().unwrap().len(), 1);
     // The zone is the network's no longer, so it is this node's own again.
-    let begun = Instant::now();
-    while local() != true {
-        assert!(begun.elapsed() < READY, "the node's own zone did not come back");
-    }
+    until(local, |local| *local == true);
     assert_eq!(node.stop().code(), Some(0));
 }
