@@ -140,6 +140,7 @@ impl Node {
     /// by the thread that owns the runtime, not by one of its workers.
     pub async fn start(options: Options) -> Result<Node, NodeError> {
         let Options { home, config } = options;
+        let founding = !Store::exists(&home)?;
         let store = open_or_found(&home, &config)?;
         let amended = localzones::amendments(&store);
         let local = local_zones(&home, &config, &store.rules())?;
@@ -187,7 +188,15 @@ impl Node {
             tokio::spawn(tick(store.clone(), stop.subscribe())),
         ];
         let node = Node { home, running, resolver, dns, peers, config, stop, tasks };
-        node.publish_first_zones(&store).await?;
+        match node.publish_first_zones(&store).await {
+            // Who has just begun is there to mend it; a network that lives is not kept down by a file.
+            Err(NodeError::Publish(error)) if !founding => {
+                tracing::warn!(
+                    "zones of the first start are not published, again at the next start: {error}"
+                );
+            }
+            other => other?,
+        }
         note(&facts, |facts| facts.waiting_for.retain(|what| what != FIRST_ZONES));
         let failed = |source| NodeError::Io { path: node.home.clone(), source };
         node.running.write(&node.home).map_err(failed)?;
