@@ -15,8 +15,8 @@ use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
 use filled::{Filled, sizes};
-use lfdns::record::{Record, verify_signature};
-use lfdns::store::{Config, Source, Store};
+use lfdns::record::{Millis, Record, RecordId, verify_signature};
+use lfdns::store::{Config, FIRST, Source, Store};
 
 /// Records of one call.
 const CALL: usize = 4_096;
@@ -95,18 +95,19 @@ fn copy(bed: &Filled, records: Vec<Record>) -> Spent {
     spent
 }
 
-/// Reads every record of a store as it is sent, a snapshot for each call.
+/// Reads every record of a store as it is sent to a peer that streams, a snapshot for each call.
 fn read_out(bed: &Filled) -> Spent {
+    let end = (Millis(u64::MAX), RecordId([0xFF; 32]));
+    let points = bed.store.ranges().unwrap().list(&FIRST, &end, usize::MAX).unwrap();
+    let ends = points.iter().skip(CALL).step_by(CALL).chain([&end]);
     let (before, begin) = (Clocks::read(), Instant::now());
     let (mut count, mut bytes) = (0, 0);
-    let mut rows = bed.store.snapshot().unwrap().last_row().unwrap().up_to().peekable();
-    while rows.peek().is_some() {
-        let snapshot = bed.store.snapshot().unwrap();
-        for row in rows.by_ref().take(CALL) {
-            bytes += black_box(snapshot.encoded(row).unwrap()).bytes.len();
-            count += 1;
-        }
+    for (low, high) in points.iter().step_by(CALL).zip(ends) {
+        let sent = black_box(bed.store.snapshot().unwrap().sent_from(low, high, usize::MAX).unwrap());
+        bytes += sent.iter().map(|sent| sent.bytes.len()).sum::<usize>();
+        count += sent.len() as u64;
     }
+    assert_eq!(count, points.len() as u64);
     assert!(bytes as u64 > count);
     Spent::since(begin, &before, count)
 }

@@ -35,6 +35,7 @@ use crate::record::{Millis, Rules, ZoneRule};
 use crate::store::{Clock, Row, Store, StoreError};
 use crate::sync::face::{Peers, Progress};
 use crate::sync::net::{Duties, NetError, Service, Setup};
+use crate::sync::table::Saved;
 
 /// How often records that came too early are looked at again.
 const TICK: Duration = Duration::from_secs(1);
@@ -139,22 +140,29 @@ impl Node {
     /// by the thread that owns the runtime, not by one of its workers.
     pub async fn start(options: Options) -> Result<Node, NodeError> {
         let Options { home, config } = options;
+        let founding = !Store::exists(&home)?;
         let store = open_or_found(&home, &config)?;
         let amended = localzones::amendments(&store);
         let local = local_zones(&home, &config, &store.rules())?;
         let founded = store.snapshot()?.record(Row(1))?.header.time;
-        let resolver = Resolver::new(store.clone(), local, Settings::default(), founded);
+        let saved = saved_peers(&home)?;
+        let joining = is_joining(&home, &config, &store, &saved);
+        // Before a socket is bound: a node that joins denies nothing, from its first answer on.
+        let settings = Settings { joining, ..Settings::default() };
+        let resolver = Resolver::new(store.clone(), local, settings, founded);
         let metrics = Arc::new(Metrics::default());
 
         let dns = DnsServer::bind(&config.dns, Arc::clone(&resolver), clock(), metrics, &Handle::current())?;
-        let pending = first::pending(&home).map(|_| FIRST_ZONES.to_owned());
+        let pending = first::pending(&home).map(|_| FIRST_ZONES);
+        let waiting_for = pending.into_iter().chain(joining.then_some(FIRST_AGREEMENT));
         let facts = Arc::new(ArcSwap::from_pointee(Facts {
             dns: dns.local_addrs().to_vec(),
-            waiting_for: pending.into_iter().collect(),
+            waiting_for: waiting_for.map(str::to_owned).collect(),
             disk_min_free: config.store.min_free,
             ..Facts::default()
         }));
-        let peers = Arc::new(replicate(&home, &config, &store, &resolver, &facts)?);
+        let duties = duties(&home, &resolver, &facts);
+        let peers = Arc::new(replicate(&home, &config, &store, saved, joining, duties)?);
         note(&facts, |facts| facts.quic = vec![peers.address()]);
         let parts = parts(&home, &store, &resolver, &facts, Arc::clone(&peers))?;
         let server = api::Server::bind(&config.api, parts).await?;
@@ -180,7 +188,15 @@ impl Node {
             tokio::spawn(tick(store.clone(), stop.subscribe())),
         ];
         let node = Node { home, running, resolver, dns, peers, config, stop, tasks };
-        node.publish_first_zones(&store).await?;
+        match node.publish_first_zones(&store).await {
+            // Who has just begun is there to mend it; a network that lives is not kept down by a file.
+            Err(NodeError::Publish(error)) if !founding => {
+                tracing::warn!(
+                    "zones of the first start are not published, again at the next start: {error}"
+                );
+            }
+            other => other?,
+        }
         note(&facts, |facts| facts.waiting_for.retain(|what| what != FIRST_ZONES));
         let failed = |source| NodeError::Io { path: node.home.clone(), source };
         node.running.write(&node.home).map_err(failed)?;
@@ -277,23 +293,26 @@ fn local_zones(home: &Path, config: &Config, rules: &Rules) -> Result<Vec<ZoneRu
     Ok(files.into_iter().map(|file| file.rule).filter(|rule| !rules.zones.contains(rule)).collect())
 }
 
-/// Begins to replicate. A node that was never in agreement with its network does not deny what it lacks.
+fn saved_peers(home: &Path) -> Result<Saved, NodeError> {
+    peers::load(home).map_err(|source| NodeError::Io { path: home.join(peers::PEERS_JSON), source })
+}
+
+/// Whether this node was never in agreement with its network, and has somebody to agree with.
+fn is_joining(home: &Path, config: &Config, store: &Store, saved: &Saved) -> bool {
+    let nobody =
+        saved.peers.is_empty() && config.sync.peers.is_empty() && store.rules().seed_peers.is_empty();
+    !nobody && peers::is_joining(home)
+}
+
+/// Begins to replicate.
 fn replicate(
     home: &Path,
     config: &Config,
     store: &Store,
-    resolver: &Arc<Resolver>,
-    facts: &Arc<ArcSwap<Facts>>,
+    saved: Saved,
+    joining: bool,
+    duties: Duties,
 ) -> Result<Service, NodeError> {
-    let failed = |source| NodeError::Io { path: home.join(peers::PEERS_JSON), source };
-    let saved = peers::load(home).map_err(failed)?;
-    let nobody =
-        saved.peers.is_empty() && config.sync.peers.is_empty() && store.rules().seed_peers.is_empty();
-    let synchronised = nobody || !peers::is_joining(home);
-    if !synchronised {
-        resolver.set_ready(false);
-        note(facts, |facts| facts.waiting_for.push(FIRST_AGREEMENT.to_owned()));
-    }
     let address = config.sync.listen;
     let setup = Setup {
         listen: address,
@@ -302,8 +321,8 @@ fn replicate(
         clock: clock(),
         peers: config.sync.peers.clone(),
         saved,
-        synchronised,
-        duties: duties(home, resolver, facts),
+        synchronised: !joining,
+        duties,
     };
     Service::start(setup).map_err(|source| NodeError::Quic { address, source })
 }
@@ -316,7 +335,7 @@ fn duties(home: &Path, resolver: &Arc<Resolver>, facts: &Arc<ArcSwap<Facts>>) ->
             if let Err(error) = peers::set_joining(&joined, false) {
                 tracing::warn!(%error, "the first synchronisation could not be noted; it is repeated at the next start");
             }
-            resolver.set_ready(true);
+            resolver.set_ready();
             note(&facts, |facts| facts.waiting_for.retain(|what| what != FIRST_AGREEMENT));
         }),
         save: Box::new(move |saved| peers::save(&saving, &saved).map_err(|error| error.to_string())),

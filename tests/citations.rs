@@ -117,6 +117,47 @@ fn the_format_states_the_limits_of_the_code() {
 }
 
 #[test]
+fn the_architecture_states_the_bounds_of_the_code() {
+    use lfdns::api::{INVITATION_MAX, INVITED_GENESIS_MAX, INVITED_PEERS_MAX};
+    use lfdns::dns::resolver::CHAIN_MAX;
+    use lfdns::dns::{RAW_OCTETS_MAX, RAW_VALUES_MAX};
+    use lfdns::store::{BOOK_MAX, PRESENCE_MAX, QUERY_ROWS_MAX};
+    let document =
+        std::fs::read_to_string(root().join("docs/ARCHITECTURE.md")).expect("docs/ARCHITECTURE.md");
+    let stated: [(&str, &[usize], &str); 5] = [
+        ("owners listed at a path · names in the book", &[PRESENCE_MAX, BOOK_MAX], "cut off"),
+        ("rows one query looks at", &[QUERY_ROWS_MAX], "a broader one is refused in words"),
+        ("aliases followed", &[CHAIN_MAX], "the chain so far, with an EDE"),
+        (
+            "raw values of one answer · their octets",
+            &[RAW_VALUES_MAX, RAW_OCTETS_MAX],
+            "cut off, with an EDE that says where to go on",
+        ),
+        (
+            "an invitation: text · genesis records · peers",
+            &[INVITATION_MAX, INVITED_GENESIS_MAX, INVITED_PEERS_MAX],
+            "refused · refused · the first 16",
+        ),
+    ];
+    for (what, bounds, beyond) in stated {
+        let bounds: Vec<String> = bounds.iter().map(|bound| grouped(*bound)).collect();
+        let row = format!("| {what} | {} | {beyond} |", bounds.join(" · "));
+        assert!(document.contains(&row), "not in the table: {row}");
+    }
+}
+
+/// A number as the documents write it: MiB where it is some, else with commas.
+fn grouped(number: usize) -> String {
+    if number >= 2 << 20 && number.is_multiple_of(1 << 20) {
+        return format!("{} MiB", number >> 20);
+    }
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|g| std::str::from_utf8(g).unwrap()).collect();
+    groups.join(",")
+}
+
+#[test]
 fn a_citation_is_found_over_two_lines_and_inside_a_string() {
     let source = "    /// as docs/X.md\n    /// \"Two words\".\n let s = \"(docs/Y.md \\\"Y\\\")\"; // docs/none.rs \"no\"\n";
     let both = [("docs/X.md".into(), "Two words".into()), ("docs/Y.md".into(), "Y".into())];

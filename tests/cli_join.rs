@@ -6,9 +6,8 @@ mod node;
 
 use std::io::Write;
 use std::process::Stdio;
-use std::time::Instant;
 
-use node::{Home, READY};
+use node::{Home, until};
 use serde_json::Value;
 
 /// A home with a network and a value, and no node on it.
@@ -167,6 +166,26 @@ fn what_cannot_be_joined_leaves_the_home_empty_and_says_why() {
 }
 
 #[test]
+fn a_join_that_was_cut_off_before_its_store_existed_is_repeated() {
+    let (one, two) = (founded(), Home::new());
+    let node = one.node();
+    two.run(["network", "join", &node.url()]).well();
+    for file in ["store.db", "store.db-wal", "store.db-shm"] {
+        let _ = std::fs::remove_file(two.path().join(file));
+    }
+    std::fs::remove_dir_all(two.path().join("owners")).unwrap();
+    let words = &["cut off", "network join", "joining", "peers.json"];
+    two.node_fails(&[] as &[&str]).fails(1, words);
+    two.run(["network", "new"]).fails(1, words);
+    let export = two.file("all.export", "").display().to_string();
+    one.run(["export", &export, "--force"]).well();
+    two.run(["import", &export]).fails(1, words);
+    assert!(!two.path().join("store.db").exists() && !two.path().join("owners").exists());
+    two.run(["network", "join", &node.url()]).well();
+    assert_eq!(greeting(&two), "hello");
+}
+
+#[test]
 fn peers_need_a_node() {
     let home = founded();
     home.run(["peer", "list"]).fails(3, &["lfdns node"]);
@@ -195,9 +214,6 @@ fn rules_are_amended_under_a_running_node_and_its_own_zones_follow() {
     home.run(["network", "amend", &file.display().to_string()]).well();
     assert_eq!(home.json(["network", "show"])["rules"]["zones"].as_array().unwrap().len(), 1);
     // The zone is the network's no longer, so it is this node's own again.
-    let begun = Instant::now();
-    while local() != true {
-        assert!(begun.elapsed() < READY, "the node's own zone did not come back");
-    }
+    until(local, |local| *local == true);
     assert_eq!(node.stop().code(), Some(0));
 }

@@ -134,7 +134,16 @@ fn a_wrong_zone_file_keeps_the_first_start_from_succeeding_and_says_where() {
     let home = Home::new();
     home.file("zones/x.toml", "suffix = \"x.lf.\"\nauthority = [\"default\"]\nfile = \"x.zone\"\n");
     let zone = home.file("zones/x.zone", "$TTL 60\n@ SOA ns hm 1 2 3 4 60\nwww A 192.0.2.999\n");
+    home.file("zones/y.toml", "suffix = \"y.lf.\"\nauthority = [\"default\"]\nfile = \"y.zone\"\n");
+    home.file("zones/y.zone", "$TTL 60\n@ SOA ns hm 1 2 3 4 60\nwww A 192.0.2.7\n");
     home.node_fails(&[] as &[&str]).fails(1, &["x.zone:3:", "192.0.2.999"]);
+    // The network is there: later starts say it, and go on.
+    let node = home.node();
+    let said = node.awaits("x.zone:3:");
+    assert!(said.contains("WARN") && said.contains("again at the next start"), "{said}");
+    assert_eq!(ask(node.dns[0], "www.y.lf."), (0, 1), "one faulty file keeps no other back");
+    assert!(http(node.http, "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(node.stop().success());
     // Mended, the next start goes on where the first one ended.
     std::fs::write(zone, "$TTL 60\n@ SOA ns hm 1 2 3 4 60\nwww A 192.0.2.9\n").unwrap();
     let node = home.node();

@@ -4,9 +4,7 @@
 #[path = "common/node.rs"]
 mod node;
 
-use std::time::Instant;
-
-use node::{Home, Node, READY};
+use node::{Home, Node, until};
 use serde_json::Value;
 
 /// Two nodes of one network; the second has joined from the first.
@@ -16,18 +14,6 @@ fn two() -> (Home, Node, Home, Node) {
     two.run(["network", "join", &first.url()]).well();
     let second = two.node();
     (one, first, two, second)
-}
-
-/// Asks until the answer is as wanted.
-fn until<T: std::fmt::Debug>(ask: impl Fn() -> T, wanted: impl Fn(&T) -> bool) -> T {
-    let begun = Instant::now();
-    loop {
-        let answer = ask();
-        if wanted(&answer) {
-            return answer;
-        }
-        assert!(begun.elapsed() < READY, "{answer:?}");
-    }
 }
 
 /// The peers of a node, once they are so.

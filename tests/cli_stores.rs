@@ -106,11 +106,18 @@ fn a_backup_is_the_same_store_in_another_home() {
 #[test]
 fn a_check_counts_the_records_beside_a_running_node() {
     let home = Home::new();
-    let _node = home.node();
+    let node = home.node();
     home.run(["set", "a", "b"]).well();
     let report = home.json(["check", "--signatures"]);
     assert_eq!(report["whole"], true);
     assert_eq!(report["records"], 3, "two genesis records and one datum");
+    // A node that runs elsewhere says nothing of this home.
+    let other = Home::new();
+    other.run(["network", "new", "other"]).well();
+    other.run(["--url", &node.url(), "check"]).well();
+    std::fs::write(other.path().join("node.toml"), format!("[client]\nurl = [\"{}\"]\n", node.url()))
+        .unwrap();
+    other.run(["check"]).well();
     Home::new().run(["check"]).fails(1, &["no store", "lfdns node"]);
 }
 

@@ -167,6 +167,50 @@ fn several_nodes_are_tried_in_turn() {
 }
 
 #[test]
+fn a_node_elsewhere_in_the_configuration_leaves_the_home_s_own_its_token() {
+    let home = Home::new();
+    let node = home.node();
+    std::fs::write(home.path().join("node.toml"), "[client]\nurl = [\"http://192.0.2.1:9980\"]\n").unwrap();
+    home.run(["set", "a", "b"]).well();
+    // What it left behind when it was killed is no reason not to ask the configured one.
+    let (url, other) = (node.url(), Home::new());
+    let running = std::fs::read(home.path().join("node.json")).unwrap();
+    node.kill();
+    home.run(["get", "a"]).fails(3, &[&url, "192.0.2.1"]);
+    std::fs::create_dir(other.path()).unwrap();
+    std::fs::write(other.path().join("node.json"), running).unwrap();
+    let node = home.node();
+    std::fs::write(other.path().join("node.toml"), format!("[client]\nurl = [\"{}\"]\n", node.url()))
+        .unwrap();
+    assert_eq!(other.run(["get", "a"]).well().out, "b\n");
+}
+
+#[test]
+fn a_token_is_given_for_the_nodes_that_are_named() {
+    let (home, other) = (Home::new(), Home::new());
+    let node = home.node();
+    other.run(["owner", "new", "default"]).well();
+    let url = node.url();
+    other.run(["--url", &url, "set", "a", "b"]).fails(1, &[&url, "--token FILE", "api.token"]);
+    let token = home.path().join("api.token").display().to_string();
+    other.run(["--url", &url, "--token", &token, "set", "a", "b"]).well();
+    let output = other
+        .command()
+        .envs([("LFDNS_URL", &url), ("LFDNS_TOKEN_FILE", &token)])
+        .args(["set", "a", "c"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(home.run(["get", "a"]).well().out, "c\n");
+    let wrong = other.file("wrong.token", "0".repeat(64)).display().to_string();
+    other.run(["--url", &url, "--token", &wrong, "get", "a"]).fails(1, &[&url, "--token FILE"]);
+    // The home's own node has its own.
+    home.run(["--token", &wrong, "set", "a", "d"]).well();
+    let none = other.file("none.token", "").display().to_string();
+    other.run(["--url", &url, "--token", &none, "get", "a"]).fails(1, &["holds no token"]);
+}
+
+#[test]
 fn a_value_too_large_for_the_network_is_refused_with_both_numbers() {
     let home = Home::new();
     home.run(["network", "new", "small", "--value-max", "1000"]).well();

@@ -10,6 +10,7 @@ use lfdns::dns::counters::Counters;
 use lfdns::dns::explain::Fate;
 use lfdns::dns::rdata::Soa;
 use lfdns::dns::reply::{Answer, Rcode};
+use lfdns::dns::resolver::Settings;
 use lfdns::dns::rrset::{BUNDLE_ORDINAL, Bundle, RrsetValue, rrset_ordinal};
 use lfdns::record::{Authority, Owner, Pulse, ZoneRule};
 
@@ -440,6 +441,58 @@ fn a_list_that_is_longer_than_an_answer_says_how_to_go_on() {
     }
     let reply = bed.reply("_list.long.lf.", "TXT");
     assert_eq!(reply.answers.len(), 2);
-    assert!(reply.ede.unwrap().text.ends_with("_o3-"));
-    assert_eq!(bed.reply("_o3-3.long.lf.", "TXT").answers.len(), 1);
+    assert!(reply.ede.unwrap().text.ends_with("_o3-18446744073709551615"));
+    assert_eq!(bed.reply("_o3-18446744073709551615.long.lf.", "TXT").answers.len(), 1);
+}
+
+#[test]
+fn every_value_is_found_however_many_lie_beside_it_at_other_ordinals() {
+    let bed = Bed::new();
+    let value = |n: u64| format!("value {n}");
+    let ordinals = 1..=1_100;
+    let mint = |n| bed.mint(&bed.owner, &[(b"sensor", n), (b"value", 0)], value(n).as_bytes(), None);
+    bed.put_all(ordinals.clone().map(mint).collect());
+    for n in ordinals {
+        let at = format!("value._o{n}.sensor.lf.");
+        let expected = format!("NoError aa | {at} 300 TXT \"{}\"", value(n));
+        assert_eq!(bed.ask(&at, "TXT"), expected);
+        let listed = bed.reply(&format!("_list.{at}"), "TXT");
+        assert_eq!((listed.answers.len(), listed.ede), (1, None), "{n}");
+    }
+}
+
+#[test]
+fn a_list_without_values_among_the_first_keys_says_where_to_look_further() {
+    let bed = Bed::new();
+    let mint =
+        |n| bed.mint(&bed.owner, &[(b"gone", n)], if n > 1_030 { b"here" } else { b"" as &[u8] }, None);
+    bed.put_all((1..=1_031).map(mint).collect());
+    let reply = bed.reply("_list.gone.lf.", "TXT");
+    assert!(reply.answers.is_empty());
+    let advised = reply.ede.unwrap().text.rsplit_once(' ').unwrap().1.to_owned();
+    assert!(advised.starts_with("_o1025-"), "{advised}");
+    let rest = bed.reply(&format!("{advised}.gone.lf."), "TXT");
+    assert_eq!((rest.answers.len(), rest.ede), (1, None));
+}
+
+#[test]
+fn what_lies_at_other_ordinals_of_a_path_hides_nothing_in_a_listing() {
+    let bed = Bed::new();
+    bed.publish("demo.lf.", "x.host A 192.0.2.1\n");
+    for n in 1..=20 {
+        let at: [(&[u8], u64); 3] = [(b"demo", n), (b"host", 0), (b"x", BUNDLE_ORDINAL)];
+        bed.put(&bed.owner, &at, b"not here");
+    }
+    assert_eq!(bed.list("demo.lf.", &bed.owner.key()).len(), 1);
+}
+
+#[test]
+fn a_node_that_joins_denies_nothing_from_its_first_answer_on() {
+    let owner = Owner::from_seed(&[1; 32]);
+    let zones = vec![ZoneRule::new("lf.", &[], Authority::Owners(vec![owner.key()]))];
+    let bed = Bed::with_settings(zones, Settings { joining: true, ..Settings::default() });
+    let reply = bed.reply("nobody.lf.", "A");
+    assert_eq!((reply.rcode, reply.ede.unwrap().code), (Rcode::ServFail, 14));
+    bed.resolver.set_ready();
+    assert_eq!(bed.reply("nobody.lf.", "A").rcode, Rcode::NxDomain);
 }

@@ -12,19 +12,15 @@ mod skip;
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use edge::{Ask, TXT, udp};
 use lfdns::api::json::Status;
 use lfdns::api::{Entry, Lf, Remote, Token};
 use lfdns::node::owners::Owners;
 use lfdns::sync::engine::FAR_BEHIND;
-use node::{Home, Node, READY};
+use node::{Home, Node, until};
 use serde_json::{Value, json};
 
-/// How often something awaited is looked at.
-const LOOK: Duration = Duration::from_millis(20);
 /// Records of a network that whoever joins it streams instead of comparing.
 const MANY: usize = 2 * FAR_BEHIND as usize;
 const SOA: u16 = 6;
@@ -34,19 +30,6 @@ const SERVFAIL: u8 = 2;
 const NXDOMAIN: u8 = 3;
 const REFUSED: u8 = 5;
 const NOT_READY: [u8; 2] = [0, 14];
-
-/// Looks until it is as wanted.
-fn until<T: std::fmt::Debug>(look: impl Fn() -> T, wanted: impl Fn(&T) -> bool) -> T {
-    let begun = Instant::now();
-    loop {
-        let seen = look();
-        if wanted(&seen) {
-            return seen;
-        }
-        assert!(begun.elapsed() < READY, "{seen:?}");
-        thread::park_timeout(LOOK);
-    }
-}
 
 /// A home with a network and its node.
 fn founded() -> (Home, Node) {

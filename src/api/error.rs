@@ -81,7 +81,7 @@ pub enum LfError {
         why: &'static str,
     },
     /// The call needs what the node tells only to the holder of its token.
-    #[error("{0} does not tell its network id without its token: writing needs HOME/api.token")]
+    #[error("{0} does not tell the network id without its token, which writing needs: HOME/api.token")]
     NoToken(String),
     /// The token in the home.
     #[error(transparent)]

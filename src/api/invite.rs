@@ -13,9 +13,9 @@ use crate::sync::PeerAddress;
 /// The version of the form.
 const VERSION: u32 = 1;
 /// Genesis records in an invitation at most: a network has as many as its records have links at least.
-const GENESIS_MAX: usize = 16;
-/// Peers in it at most.
-const INVITED_PEERS_MAX: usize = 16;
+pub const INVITED_GENESIS_MAX: usize = 16;
+/// Peers in it at most; those behind them are not looked at.
+pub const INVITED_PEERS_MAX: usize = 16;
 /// Bytes of an invitation's text.
 pub const INVITATION_MAX: usize = 4 << 20;
 
@@ -37,7 +37,7 @@ pub enum InvitationError {
     #[error("the invitation's version is {0}, this program reads {VERSION}: update it")]
     Version(u32),
     /// Too much in it.
-    #[error("the invitation holds {0} genesis records; there are at most {GENESIS_MAX}")]
+    #[error("the invitation holds {0} genesis records; there are at most {INVITED_GENESIS_MAX}")]
     TooMany(usize),
     /// Its records.
     #[error("the invitation is damaged: genesis record {0} {1}")]
@@ -72,7 +72,7 @@ impl Invitation {
         if self.invitation != VERSION {
             return Err(InvitationError::Version(self.invitation));
         }
-        if self.genesis.len() > GENESIS_MAX {
+        if self.genesis.len() > INVITED_GENESIS_MAX {
             return Err(InvitationError::TooMany(self.genesis.len()));
         }
         let record = |(at, text): (usize, &String)| {
@@ -89,6 +89,29 @@ impl Invitation {
         let peers = self.peers.iter().take(INVITED_PEERS_MAX).map(|text| text.parse());
         Ok(Invited { network, genesis, peers: peers.collect::<Result<_, _>>()? })
     }
+}
+
+/// Where an invitation is going to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// Perhaps on this machine.
+    Here,
+    /// On another one.
+    Elsewhere,
+}
+
+/// Whom an invitation names: the node itself, then those its operator named, then those of the rules. Another
+/// machine's loopback is not ours, whoever named it.
+pub fn invited(
+    own: Vec<PeerAddress>,
+    named: Vec<PeerAddress>,
+    seeds: Vec<PeerAddress>,
+    reader: Reader,
+) -> Vec<PeerAddress> {
+    let useful = |peer: &PeerAddress| {
+        reader == Reader::Here || peer.socket().is_none_or(|at| !at.ip().to_canonical().is_loopback())
+    };
+    [own, named, seeds].into_iter().flatten().filter(useful).collect()
 }
 
 /// The addresses under which somebody may reach a node that listens at `bound`, if this machine is known there
@@ -143,6 +166,19 @@ mod tests {
         wrong(|i| i.genesis[1].insert(0, '!'), "genesis record 2");
         wrong(|i| drop(i.genesis.remove(0)), "no founding");
         wrong(|i| i.peers.push("nowhere".into()), "nowhere");
+    }
+
+    #[test]
+    fn who_reads_elsewhere_is_told_of_no_loopback_not_even_the_rules_own() {
+        let all = |texts: &[&str]| PeerAddress::list(texts);
+        let told = |reader| {
+            let (own, named) = (all(&["127.0.0.1:1", "192.0.2.1:1"]), all(&["h.example:2", "[::1]:2"]));
+            let told =
+                invited(own, named, all(&["127.0.0.2:3", "[::ffff:127.0.0.1]:3", "192.0.2.3:3"]), reader);
+            told.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(told(Reader::Elsewhere), ["192.0.2.1:1", "h.example:2", "192.0.2.3:3"]);
+        assert_eq!(told(Reader::Here).len(), 7);
     }
 
     #[test]

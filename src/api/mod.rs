@@ -29,10 +29,13 @@ mod tests;
 pub use config::{Config, PORT};
 pub use error::{LfError, Refused, Tried};
 pub use explain::{Explain, Sink};
-pub use invite::{INVITATION_MAX, InvitationError, Invited, reachable};
+pub use invite::{
+    INVITATION_MAX, INVITED_GENESIS_MAX, INVITED_PEERS_MAX, InvitationError, Invited, Reader, invited,
+    reachable,
+};
 pub use lf::{Lf, Network};
 pub use local::Local;
 pub use make::{Entry, Made, Progress};
-pub use remote::Remote;
+pub use remote::{Remote, UNAUTHORIZED, is_local};
 pub use server::{Facts, Parts, ServeError, Server};
 pub use token::{Token, TokenError};

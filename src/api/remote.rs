@@ -2,6 +2,7 @@
 //! the one that answered last. Blocking, without TLS: nodes are asked on loopback or through a tunnel.
 
 use std::io::{BufRead, BufReader, Read};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -34,14 +35,21 @@ const REFUSAL_MAX: u64 = 64 << 10;
 const LINE_MAX: u64 = 1 << 20;
 /// Names of one lesson; each has at most a kilobyte, written as numbers some four times that.
 const NAMES_EACH: usize = 512;
+/// The status of a node that wants its token (RFC 9110 §15.5.2).
+pub const UNAUTHORIZED: u16 = 401;
 const JSON: &str = "application/json";
 
 /// Nodes by URL.
 pub struct Remote {
-    urls: Vec<String>,
-    token: Option<Token>,
+    nodes: Vec<At>,
     agent: Agent,
     current: AtomicUsize,
+}
+
+/// One node: where it is, and its token, which no other gets to see.
+struct At {
+    url: String,
+    token: Option<Token>,
 }
 
 /// A request, before it is known which node it goes to.
@@ -53,9 +61,16 @@ struct Ask<'a> {
 }
 
 impl Remote {
-    /// Nodes to ask, in order; the token of those that shall be written to.
+    /// Nodes to ask, in order, that share a token; without it they are only read from.
     pub fn new<S: AsRef<str>>(urls: &[S], token: Option<Token>) -> Result<Remote, LfError> {
-        let urls: Vec<String> = urls.iter().map(|url| node_url(url.as_ref())).collect::<Result<_, _>>()?;
+        let tokens = std::iter::repeat_n(token, urls.len());
+        Remote::with_tokens(urls.iter().map(|url| url.as_ref().to_owned()).zip(tokens))
+    }
+
+    /// Nodes to ask, in order, each with its own token, if it shall be written to.
+    pub fn with_tokens(nodes: impl IntoIterator<Item = (String, Option<Token>)>) -> Result<Remote, LfError> {
+        let at = |(url, token): (String, _)| Ok(At { url: node_url(&url)?, token });
+        let nodes: Vec<At> = nodes.into_iter().map(at).collect::<Result<_, LfError>>()?;
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -67,30 +82,37 @@ impl Remote {
             .timeout_per_write(Some(ANSWER_DEADLINE))
             .build()
             .new_agent();
-        Ok(Remote { urls, token, agent, current: AtomicUsize::new(0) })
+        Ok(Remote { nodes, agent, current: AtomicUsize::new(0) })
     }
 
-    /// Asks the nodes in turn until one answers; its URL and its answer, if that is not a refusal.
+    /// Asks the nodes in turn until one answers; its URL and its answer, if that is not a refusal. Who only
+    /// misses a token is passed over: nothing was done there.
     fn ask(&self, ask: &Ask<'_>) -> Result<(&str, Response<Body>), LfError> {
-        let mut tried = Vec::new();
+        let (mut tried, mut closed) = (Vec::new(), Vec::new());
         let first = self.current.load(Ordering::Relaxed);
-        for turn in 0..self.urls.len() {
-            let at = (first + turn) % self.urls.len();
-            let url = &self.urls[at];
-            match self.send(url, ask) {
-                Ok(response) => {
-                    self.current.store(at, Ordering::Relaxed);
-                    return Ok((url, refusal_or(response)?));
+        for turn in 0..self.nodes.len() {
+            let at = (first + turn) % self.nodes.len();
+            let node = &self.nodes[at];
+            match self.send(node, ask).map(refusal_or) {
+                Ok(Err(refused)) if refused.status == UNAUTHORIZED => {
+                    closed.push(format!("{}: {}", node.url, refused.message));
                 }
-                Err(error) => tried.push(Tried { url: url.clone(), why: error.to_string() }),
+                Ok(answered) => {
+                    self.current.store(at, Ordering::Relaxed);
+                    return Ok((&node.url, answered?));
+                }
+                Err(error) => tried.push(Tried { url: node.url.clone(), why: error.to_string() }),
             }
         }
-        Err(LfError::NotReachable(tried))
+        if closed.is_empty() {
+            return Err(LfError::NotReachable(tried));
+        }
+        Err(Refused::new(UNAUTHORIZED, closed.join("; ")).into())
     }
 
-    fn send(&self, url: &str, ask: &Ask<'_>) -> Result<Response<Body>, ureq::Error> {
-        let target = format!("{url}{}", ask.path);
-        let bearer = self.token.as_ref().map(|t| format!("Bearer {}", t.reveal()));
+    fn send(&self, node: &At, ask: &Ask<'_>) -> Result<Response<Body>, ureq::Error> {
+        let target = format!("{}{}", node.url, ask.path);
+        let bearer = node.token.as_ref().map(|t| format!("Bearer {}", t.reveal()));
         let params = || ask.params.iter().copied();
         match ask.body {
             None => {
@@ -149,8 +171,12 @@ impl Remote {
     }
 
     fn nonsense(&self, what: impl Into<String>) -> LfError {
-        let url = self.urls[self.current.load(Ordering::Relaxed)].clone();
-        LfError::Answer { url, what: what.into() }
+        LfError::Answer { url: self.node().url.clone(), what: what.into() }
+    }
+
+    /// The node that answered last.
+    fn node(&self) -> &At {
+        &self.nodes[self.current.load(Ordering::Relaxed)]
     }
 }
 
@@ -166,10 +192,26 @@ fn node_url(text: &str) -> Result<String, LfError> {
     if uri.host().is_none_or(str::is_empty) {
         return Err(wrong("it names no host"));
     }
+    if has_user(&uri) {
+        return Err(wrong("it names a user, which no node asks for"));
+    }
     if uri.query().is_some() {
         return Err(wrong("it has a query part"));
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// `user@` before the host (RFC 3986 §3.2.1), which makes a URL seem to lead elsewhere than it does.
+fn has_user(uri: &Uri) -> bool {
+    uri.authority().is_some_and(|authority| authority.as_str().contains('@'))
+}
+
+/// Whether a URL leads to this machine.
+pub fn is_local(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let host = uri.host().filter(|_| !has_user(&uri)).unwrap_or_default();
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Turns an answer with an error status into what it says.
@@ -192,9 +234,21 @@ impl Lf for Remote {
     }
 
     fn network(&self) -> Result<Network, LfError> {
-        let status = self.status()?;
-        let url = || self.urls[self.current.load(Ordering::Relaxed)].clone();
-        let id = status.network.ok_or_else(|| LfError::NoToken(url()))?;
+        let mut silent = Vec::new();
+        let (status, id) = loop {
+            let status = self.status()?;
+            if let Some(id) = status.network.clone() {
+                break (status, id);
+            }
+            silent.push(self.node().url.clone());
+            if silent.len() >= self.nodes.len() {
+                silent.dedup();
+                return Err(LfError::NoToken(silent.join(", ")));
+            }
+            // Another may know us better.
+            let next = (self.current.load(Ordering::Relaxed) + 1) % self.nodes.len();
+            self.current.store(next, Ordering::Relaxed);
+        };
         let id = NetworkId::from_hex(&id).map_err(|e| self.nonsense(e.to_string()))?;
         let rules = serde_json::to_vec(&status.network_rules).expect("a JSON value serializes");
         let rules = Rules::parse(&rules).map_err(|e| self.nonsense(e.to_string()))?;
@@ -293,6 +347,40 @@ impl Lf for Remote {
                     return Err(Refused::new(status, failed.message).into());
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_this_machine() {
+        for url in ["http://127.0.0.1:9980", "http://localhost:1/", "http://[::1]:9980", "127.9.9.9"] {
+            assert!(is_local(url), "{url}");
+        }
+        for url in [
+            "http://192.0.2.1:9980",
+            "http://127.0.0.1.example.net:1",
+            "http://example.net",
+            "http://[2001:db8::1]:1",
+            "http://127.0.0.1@example.net/",
+            "http://127.0.0.1:80@example.net/",
+            "http://[::1]:80@example.net/",
+            "http://a@127.0.0.1/",
+            "http://example.net/@127.0.0.1",
+            "",
+        ] {
+            assert!(!is_local(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_with_a_user_is_refused() {
+        for url in ["http://127.0.0.1:80@example.net/", "http://me@localhost:9980"] {
+            let error = node_url(url).unwrap_err().to_string();
+            assert!(error.contains("names a user"), "{error}");
         }
     }
 }

@@ -12,7 +12,7 @@ use super::fail::Done;
 use super::link;
 use super::progress::bar;
 use crate::api::Lf;
-use crate::node::first::make_home;
+use crate::node::first::{check_unjoined, make_home};
 use crate::store::{ExportReader, Progress, Store};
 
 /// Records handed over at a time.
@@ -36,6 +36,7 @@ pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
         bar.set_position(progress.done);
     };
     let done = if cx.url.is_empty() && !Store::exists(&cx.home)? {
+        check_unjoined(&cx.home)?;
         make_home(&cx.home)?;
         let config = cx.config()?;
         Store::create_from_export(&cx.home, input, &config.store, link::clock(), &mut progress)?.1

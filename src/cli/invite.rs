@@ -1,8 +1,8 @@
 //! What `lfdns network show` prints for a friend: the network's founding and who has its records.
 
 use super::{Cx, link};
-use crate::api::json::{Invitation, Status};
-use crate::api::{Lf, Remote, reachable};
+use crate::api::json::{Invitation, PeerJson, Status};
+use crate::api::{Lf, Reader, Remote, invited, reachable};
 use crate::node::peers;
 use crate::store::Store;
 use crate::sync::{NodeKey, PeerAddress};
@@ -11,18 +11,17 @@ use crate::sync::{NodeKey, PeerAddress};
 /// name.
 pub(crate) fn invitation(store: &Store, cx: &Cx) -> anyhow::Result<Invitation> {
     let rules = store.rules();
-    let mut named = Vec::new();
-    if let Some((node, status)) = running(cx) {
-        named.extend(own(&status));
-        let wanted = |origin: &str| origin == "operator" || origin == "rules";
-        let known = node.peers().unwrap_or_default().into_iter().filter(|peer| wanted(&peer.origin));
-        named.extend(known.filter_map(|peer| peer.address?.parse().ok()));
+    let (own, named) = if let Some((node, status)) = running(cx) {
+        let known = node.peers().unwrap_or_default();
+        (own(&status), known.iter().filter_map(PeerJson::named).collect())
     } else {
-        named.extend(cx.config()?.sync.peers);
+        let mut named = cx.config()?.sync.peers;
         named.extend(peers::load(&cx.home).unwrap_or_default().peers);
-    }
-    named.extend(PeerAddress::list(&rules.seed_peers));
-    Ok(Invitation::new(&rules.name, &store.founding()?, &named))
+        (Vec::new(), named)
+    };
+    // A friend may sit at this machine.
+    let peers = invited(own, named, PeerAddress::list(&rules.seed_peers), Reader::Here);
+    Ok(Invitation::new(&rules.name, &store.founding()?, &peers))
 }
 
 /// The node of this home, if it answers.

@@ -4,16 +4,16 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::fail::{Done, usage};
+use super::fail::Done;
 use super::progress::bar;
 use super::{Cx, link};
 use crate::api::json::Invitation;
-use crate::api::{INVITATION_MAX, Invited, LfError, Remote, Token};
+use crate::api::{INVITATION_MAX, Invited, Remote};
 use crate::node::first::{default_owner, make_home};
 use crate::node::peers;
 use crate::record::{NetworkId, Rules};
@@ -29,7 +29,8 @@ const BUFFER: usize = 256 << 10;
 ///
 /// From a node's URL: its records and peers are fetched, with a progress bar. From a file: an invitation, which
 /// `lfdns network show` prints on a node of the network, or an export, which `lfdns export` writes. Then
-/// `lfdns node` starts, and gets from the peers what is still missing.
+/// `lfdns node` starts, and gets from the peers what is still missing. A node on another machine wants its token:
+/// --token FILE names a copy of its HOME/api.token.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// http://HOST:PORT, or a file; - is stdin.
@@ -39,9 +40,6 @@ pub(crate) struct Args {
     /// times.
     #[arg(long, value_name = "PEER")]
     peer: Vec<PeerAddress>,
-    /// A file with the other node's token (its HOME/api.token): a node on another machine wants it.
-    #[arg(long, value_name = "FILE")]
-    token: Option<PathBuf>,
 }
 
 /// What a home is made of.
@@ -54,14 +52,15 @@ pub(crate) fn run(args: &Args, cx: &Cx) -> anyhow::Result<Done> {
     if Store::exists(&cx.home)? {
         bail!("{} holds a network already; choose another --home", cx.home.display());
     }
-    let (origin, told) = open(args)?;
+    let (origin, told) = open(args, cx)?;
     let mut known = args.peer.clone();
     known.extend(told.into_iter().filter(|peer| !args.peer.contains(peer)));
 
     make_home(&cx.home)?;
-    // Beside what is still no network these mean nothing; so a join that is cut off leaves a node that goes on.
-    peers::save(&cx.home, &peers::added(known.clone()))?;
+    // The mark first: cut off before its store exists, a join is to be repeated, and until then nothing else is made
+    // of this home; cut off later, it leaves a node that goes on.
     peers::set_joining(&cx.home, true)?;
+    peers::save(&cx.home, &peers::added(known.clone()))?;
     let (store, records) = match fill(origin, cx).with_context(|| args.from.clone()) {
         Ok(filled) => filled,
         Err(error) => {
@@ -123,12 +122,9 @@ fn fill(origin: Origin, cx: &Cx) -> anyhow::Result<(Store, Progress)> {
 }
 
 /// What is there, and which peers it names.
-fn open(args: &Args) -> anyhow::Result<(Origin, Vec<PeerAddress>)> {
+fn open(args: &Args, cx: &Cx) -> anyhow::Result<(Origin, Vec<PeerAddress>)> {
     if args.from.contains("://") {
-        return from_node(args).map_err(wants_token);
-    }
-    if args.token.is_some() {
-        return Err(usage("--token is for a node's URL"));
+        return from_node(args, cx);
     }
     from_file(args).with_context(|| args.from.clone())
 }
@@ -167,27 +163,11 @@ fn read_invitation(input: impl Read) -> anyhow::Result<Invitation> {
     serde_json::from_value(invitation).context(none)
 }
 
-fn from_node(args: &Args) -> anyhow::Result<(Origin, Vec<PeerAddress>)> {
-    let token = args.token.as_deref().map(read_token).transpose()?;
-    let node = Remote::new(&[&args.from], token)?;
+fn from_node(args: &Args, cx: &Cx) -> anyhow::Result<(Origin, Vec<PeerAddress>)> {
+    let node = Remote::new(&[&args.from], cx.token()?)?;
     let invited = node.invitation()?.read()?;
     let dump = checked(node.dump()?, invited.network)?;
     Ok((Origin::Export(dump), invited.peers))
-}
-
-/// The advice of other commands, to use the node's own home, does not help who has none yet.
-fn wants_token(error: anyhow::Error) -> anyhow::Error {
-    match error.downcast_ref() {
-        Some(LfError::Refused(refused)) if refused.status == 401 => {
-            anyhow!("{refused}; --token FILE names a copy of that node's HOME/api.token")
-        }
-        _ => error,
-    }
-}
-
-fn read_token(file: &Path) -> anyhow::Result<Token> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    Token::parse(text.trim_end()).with_context(|| format!("{} holds no token", file.display()))
 }
 
 /// A dump, if its head names the network that the invitation founds.

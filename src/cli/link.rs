@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Cx;
 use super::fail::Unreachable;
-use crate::api::{Lf, LfError, Local, Remote, Token};
+use crate::api::{Lf, LfError, Local, Remote, Token, UNAUTHORIZED, is_local};
 use crate::node::home::Running;
 use crate::record::{Millis, Record, RecordId};
 use crate::store::Clock;
@@ -19,39 +19,46 @@ pub(crate) fn now() -> Millis {
     crate::node::now()
 }
 
-/// The nodes to ask, in turn: those named, else the one on this home and those of its configuration.
+/// The nodes to ask, in turn: those named, else the one on this home, else those of its configuration.
 pub(crate) fn connect(cx: &Cx) -> anyhow::Result<Remote> {
-    let mut urls = cx.url.clone();
-    if urls.is_empty() {
-        urls.extend(Running::read(&cx.home).map(|running| format!("http://{}", running.http)));
-        urls.extend(cx.config()?.client.url);
+    let mut nodes = named(&cx.url, cx)?;
+    if nodes.is_empty() {
+        let running = Running::read(&cx.home);
+        if let Some(running) = &running {
+            nodes.push((running.url(), Token::load(&cx.home)?));
+        }
+        // What a node that was killed left behind is no reason not to ask others.
+        if !running.is_some_and(|running| running.is_alive()) {
+            nodes.extend(named(&cx.config()?.client.url, cx)?);
+        }
     }
-    if urls.is_empty() {
+    if nodes.is_empty() {
         return Err(Unreachable(format!("no node runs on {}; {START}", cx.home.display())).into());
     }
-    // The home's secret is for nodes on this machine; elsewhere it would only be read along the way.
-    let token = if urls.iter().all(|url| is_local(url)) { Token::load(&cx.home)? } else { None };
-    Ok(Remote::new(&urls, token)?)
+    Ok(Remote::with_tokens(nodes)?)
+}
+
+/// Nodes by URL, each with what it may be told: the token given for them, else the home's to those on this
+/// machine. Elsewhere the home's secret would only be read along the way.
+fn named(urls: &[String], cx: &Cx) -> anyhow::Result<Vec<(String, Option<Token>)>> {
+    let given = cx.token()?;
+    let token = |url: &String| match &given {
+        Some(given) => Ok(Some(given.clone())),
+        None if is_local(url) => Token::load(&cx.home),
+        None => Ok(None),
+    };
+    urls.iter().map(|url| Ok((url.clone(), token(url)?))).collect()
 }
 
 /// The node that runs on a home, if it left word; it may have ended since.
 pub(crate) fn running(home: &Path) -> Option<Remote> {
-    let url = format!("http://{}", Running::read(home)?.http);
+    let url = Running::read(home)?.url();
     Remote::new(&[url], Token::load(home).ok()?).ok()
 }
 
-/// Whether a URL leads to this machine.
-fn is_local(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or_default();
-    let host = match authority.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or_default(),
-        None => authority.rsplit_once(':').map_or(authority, |(host, _)| host),
-    };
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
 const START: &str = "start one with `lfdns node`, or name one with --url";
+
+const TOKEN: &str = "the node wants its token: --token FILE names a copy of that node's HOME/api.token";
 
 /// A node if one can be asked; else the home's store, opened here. With --url only a node will do.
 pub(crate) fn node_or_store(cx: &Cx) -> anyhow::Result<Box<dyn Lf>> {
@@ -87,30 +94,8 @@ pub(crate) fn post(lf: &dyn Lf, record: Record, id: RecordId) -> anyhow::Result<
 pub(crate) fn advise(error: anyhow::Error) -> anyhow::Error {
     match error.downcast_ref() {
         Some(LfError::NotReachable(_)) => Unreachable(format!("{error}; {START}")).into(),
-        Some(LfError::Refused(refused)) if refused.status == 401 => {
-            error.context("the node wants its token: use its own home (--home DIR)")
-        }
+        Some(LfError::Refused(refused)) if refused.status == UNAUTHORIZED => error.context(TOKEN),
+        Some(LfError::NoToken(_)) => error.context(TOKEN),
         _ => error,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_local;
-
-    #[test]
-    fn only_loopback_is_this_machine() {
-        for url in ["http://127.0.0.1:9980", "http://localhost:1/", "http://[::1]:9980", "127.0.0.1:9980"] {
-            assert!(is_local(url), "{url}");
-        }
-        for url in [
-            "http://192.0.2.1:9980",
-            "http://127.0.0.1.example.net:1",
-            "http://example.net",
-            "http://[2001:db8::1]:1",
-            "http://127.0.0.1@example.net/",
-        ] {
-            assert!(!is_local(url), "{url}");
-        }
     }
 }

@@ -32,11 +32,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
 
 use self::fail::Done;
 use self::out::Out;
+use crate::api::Token;
 use crate::config::{Config, ConfigError};
 use crate::node::home::{config_file, default_home};
 use crate::node::owners::Owners;
@@ -51,7 +52,8 @@ Exit codes:
 
 Home, without --home or LFDNS_HOME: $XDG_DATA_HOME/lfdns, else /var/lib/lfdns for
 root, else ~/.local/share/lfdns. Node, without --url or LFDNS_URL: the one running
-on that home, else those in `[client] url` of the home's node.toml.";
+on that home, else those in `[client] url` of the home's node.toml. The home's token is
+told to nodes on this machine only; to write elsewhere give --token or LFDNS_TOKEN_FILE.";
 
 /// A DNS server straight out of a signed, replicated record store.
 ///
@@ -77,6 +79,10 @@ pub(crate) struct Cli {
         value_delimiter = ','
     )]
     url: Vec<String>,
+    /// A file with the token of the nodes that --url or the configuration names: a copy of that node's
+    /// HOME/api.token.
+    #[arg(long, global = true, value_name = "FILE", env = "LFDNS_TOKEN_FILE", hide_env_values = true)]
+    token: Option<PathBuf>,
     /// Print one JSON document; errors as {"error": …} on stderr.
     #[arg(long, global = true)]
     json: bool,
@@ -114,6 +120,7 @@ enum Command {
 pub(crate) struct Cx {
     pub(crate) home: PathBuf,
     pub(crate) url: Vec<String>,
+    pub(crate) token: Option<PathBuf>,
     pub(crate) out: Out,
 }
 
@@ -127,6 +134,16 @@ impl Cx {
     pub(crate) fn config(&self) -> Result<Config, ConfigError> {
         let file = env("LFDNS_CONFIG").map(PathBuf::from).or_else(|| config_file(&self.home));
         Config::load(file.as_deref(), &env)
+    }
+
+    /// The token given for the nodes that were named.
+    pub(crate) fn token(&self) -> anyhow::Result<Option<Token>> {
+        let Some(file) = self.token.as_deref().filter(|file| !file.as_os_str().is_empty()) else {
+            return Ok(None);
+        };
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        let token = Token::parse(text.trim_end());
+        token.map(Some).with_context(|| format!("{} holds no token", file.display()))
     }
 
     /// The home's store for reading, whether a node uses it or not.
@@ -154,7 +171,8 @@ fn run(cli: Cli, out: Out) -> anyhow::Result<Done> {
         Some(home) => home,
         None => default_home(&env).ok_or_else(|| anyhow!("no home: give --home DIR or set LFDNS_HOME"))?,
     };
-    let cx = Cx { home, url: cli.url.into_iter().filter(|url| !url.is_empty()).collect(), out };
+    let url = cli.url.into_iter().filter(|url| !url.is_empty()).collect();
+    let cx = Cx { home, url, token: cli.token, out };
     let result = match cli.command {
         Command::Node(args) => node::run(&args, &cx),
         Command::Set(args) => set::run(&args, &cx),

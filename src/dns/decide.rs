@@ -353,9 +353,8 @@ impl Decider<'_, '_> {
     fn raw_answer(&mut self, slot: &Slot) -> Result<Outcome, StoreError> {
         let qtype = self.question.qtype;
         if qtype == rtype::TXT || qtype == rtype::CERT {
-            let (raw, _) = self.reading.raw(slot, 0, 0)?;
-            let rdata = raw.first().and_then(|(_, bytes)| rawvalue::rdata(qtype, bytes));
-            if let Some(rdata) = rdata {
+            let raw = self.reading.raw_at(slot, 0)?;
+            if let Some(rdata) = raw.and_then(|bytes| rawvalue::rdata(qtype, &bytes)) {
                 return Ok(Outcome::Answer(vec![self.raw_rr(rdata)]));
             }
         }
@@ -369,26 +368,21 @@ impl Decider<'_, '_> {
     /// `_o<n>`, `_o<n>-<m>`, `_list`: raw values by number.
     fn viewed(&mut self, slot: &Slot) -> Result<Outcome, StoreError> {
         let qtype = self.question.qtype;
-        let (from, to, numbered) = match self.path.view {
-            View::Ordinal(n) => (n, n, false),
-            View::Range(from, to) => (from, to, true),
-            View::List | View::Plain => (0, u64::MAX, true),
+        let (from, to) = match self.path.view {
+            View::Ordinal(n) if qtype == rtype::TXT || qtype == rtype::CERT => {
+                let raw = self.reading.raw_at(slot, n)?;
+                let rdata = raw.and_then(|bytes| rawvalue::rdata(qtype, &bytes));
+                return Ok(rdata.map_or(Outcome::NoData, |rdata| Outcome::Answer(vec![self.raw_rr(rdata)])));
+            }
+            View::Range(from, to) if qtype == rtype::TXT => (from, to),
+            View::List | View::Plain if qtype == rtype::TXT => (0, u64::MAX),
+            _ => return Ok(Outcome::NoData),
         };
-        if qtype != rtype::TXT && (numbered || qtype != rtype::CERT) {
-            return Ok(Outcome::NoData);
-        }
-        let (raw, whole) = self.reading.raw(slot, from, to)?;
-        if !whole {
-            // Never silently: who asks is told how to get the rest.
-            let last = raw.last().map_or(from, |(ordinal, _)| *ordinal);
-            self.reason = Some(format!(
-                "there is more than one answer holds; go on with _o{}-",
-                last.saturating_add(1)
-            ));
-        }
-        let rdatas = raw.iter().filter_map(|(ordinal, bytes)| {
-            if numbered { rawvalue::numbered(*ordinal, bytes) } else { rawvalue::rdata(qtype, bytes) }
-        });
+        let (raw, next) = self.reading.raw(slot, from, to)?;
+        // Never silently: who asks is told how to get the rest.
+        self.reason =
+            next.map(|next| format!("there is more than one answer holds; go on with _o{next}-{to}"));
+        let rdatas = raw.iter().filter_map(|(ordinal, bytes)| rawvalue::numbered(*ordinal, bytes));
         let rrs: Vec<Rr> = rdatas.map(|rdata| self.raw_rr(rdata)).collect();
         Ok(if rrs.is_empty() { Outcome::NoData } else { Outcome::Answer(rrs) })
     }

@@ -87,12 +87,14 @@ impl Resolver {
                 found.id = listed.id;
                 let slot =
                     *listed.record.paths(&snapshot.network()).last().expect("a listed record has a slot");
+                // What is listed lies at the ordinals 0, and so does what hides it.
+                let key = (&slot, listed.record.rest());
                 let bundle = match hiding.entry(slot) {
                     Entry::Occupied(known) => known.into_mut(),
-                    Entry::Vacant(new) => new.insert(self.bundle_of(snapshot, &slot, owner, &found)?),
+                    Entry::Vacant(new) => new.insert(self.bundle_of(snapshot, key, owner, &found)?),
                 };
                 let hidden = bundle.as_ref().is_some_and(|b| (found.time, found.id) < (b.time, b.id));
-                let replaced = found.bundled && self.is_replaced(snapshot, &slot, owner, &found)?;
+                let replaced = found.bundled && self.is_replaced(snapshot, key, owner, &found)?;
                 if !hidden && !replaced && !sink(found) {
                     return Ok(false);
                 }
@@ -161,13 +163,13 @@ impl Resolver {
     fn bundle_of(
         &self,
         snapshot: &Snapshot,
-        slot: &PathKey,
+        (slot, rest): (&PathKey, u64),
         owner: &OwnerKey,
         found: &ListedRrset,
     ) -> Result<Option<Hiding>, StoreError> {
         let Some(last) = self.last_name(found) else { return Ok(None) };
         let masked = last.mask(BUNDLE_ORDINAL);
-        let head = snapshot.heads(slot, owner, masked, masked)?.pop();
+        let head = snapshot.head(slot, owner, masked, rest)?;
         Ok(head.map(|head| Hiding { time: head.time, id: head.id }))
     }
 
@@ -175,13 +177,13 @@ impl Resolver {
     fn is_replaced(
         &self,
         snapshot: &Snapshot,
-        slot: &PathKey,
+        (slot, rest): (&PathKey, u64),
         owner: &OwnerKey,
         found: &ListedRrset,
     ) -> Result<bool, StoreError> {
         let Some(last) = self.last_name(found) else { return Ok(false) };
         let masked = last.mask(rrset_ordinal(found.rtype));
-        let own = snapshot.heads(slot, owner, masked, masked)?.pop();
+        let own = snapshot.head(slot, owner, masked, rest)?;
         Ok(own.is_some_and(|own| (own.time, own.id) > (found.time, found.id)))
     }
 

@@ -398,6 +398,47 @@ mod tests {
         assert_eq!(questions("# nothing", type_of), Err(QuestionError::Empty));
     }
 
+    /// What a server sends back.
+    fn answer(id: u16) -> Vec<u8> {
+        let mut answer = query(&"www.demo.lf.".parse().unwrap(), 1, None);
+        answer[..2].copy_from_slice(&id.to_be_bytes());
+        answer[2] |= 0x80;
+        answer
+    }
+
+    #[test]
+    fn a_lost_question_whose_id_comes_round_again_waits_no_more() {
+        let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let load = Load {
+            server: nobody.local_addr().unwrap(),
+            questions: vec![],
+            duration: Duration::from_secs(1),
+            outstanding: 3,
+            sockets: 1,
+            rate: None,
+            edns: None,
+        };
+        let (queries, next, start) = ([answer(0)], AtomicUsize::new(0), Instant::now());
+        let mut client = Client::connect(&load, &queries, &next, start, 1).unwrap();
+        let mut heads = MultiHeaders::<()>::preallocate(BATCH, None);
+        let waiting = |client: &Client<'_>| client.waiting.iter().flatten().count();
+        client.id = u16::MAX;
+        client.send(&mut heads, start).unwrap();
+        assert_eq!((client.outstanding, client.id), (3, 2), "the ids begin again");
+        // The first is never answered; all others were when its id comes again.
+        for id in [0, 1] {
+            client.take(&answer(id), start);
+        }
+        client.id = u16::MAX;
+        client.send(&mut heads, start).unwrap();
+        assert_eq!((client.outstanding, waiting(&client)), (2, 2), "one of the three waited already");
+        for id in [u16::MAX, 0] {
+            client.take(&answer(id), start);
+        }
+        assert_eq!((client.outstanding, waiting(&client)), (0, 0), "the load ends");
+        assert_eq!((client.report.sent, client.report.answered, client.report.lost()), (5, 4, 1));
+    }
+
     #[test]
     fn a_query_is_one_the_cache_would_answer() {
         let name = "www.demo.lf.".parse().unwrap();

@@ -16,9 +16,10 @@ use super::rrset::{BUNDLE_ORDINAL, Bundle, RrsetValue, Slotted, rrset_ordinal};
 use crate::record::{Masked, Millis, Name, OwnerKey, PathKey, Pulse, Record, rest_of};
 use crate::store::{Head, Presence, Snapshot, StoreError};
 
-/// Most raw values of one name that one answer reads, and most octets of them: no message holds more.
-pub(crate) const RAW_VALUES_MAX: usize = 1_024;
-pub(crate) const RAW_OCTETS_MAX: usize = 65_535;
+/// Most raw values of one name that one answer reads: no message holds more.
+pub const RAW_VALUES_MAX: usize = 1_024;
+/// Octets of them.
+pub const RAW_OCTETS_MAX: usize = 65_535;
 
 /// Heads between a slot's first RRset and its bundle that are read at once; a slot with more (it has raw values
 /// at large ordinals) is probed type by type.
@@ -164,6 +165,7 @@ impl Reading<'_> {
         let rest = rest_of(&masked);
         let bundle = last.mask(BUNDLE_ORDINAL);
         let range = (last.mask(rrset_ordinal(1)), bundle);
+        // Bounded whatever the other ordinals are: a slot with more heads is probed key by key.
         let heads = self.snapshot.first_heads(&key, &owner, range, HEADS_AT_ONCE + 1)?;
         let few = heads.len() <= HEADS_AT_ONCE;
         let heads = few.then(|| heads.into_iter().filter(|head| head.rest == rest).collect());
@@ -219,8 +221,9 @@ impl Reading<'_> {
     /// The types a slot may hold RRsets of, ascending.
     pub(crate) fn types(&mut self, slot: &Slot) -> Result<Vec<u16>, StoreError> {
         let (lo, hi) = (slot.last.mask(rrset_ordinal(1)), slot.last.mask(rrset_ordinal(u16::MAX)));
-        let mut types: Vec<u16> = self
-            .heads(slot, lo, hi)?
+        self.deps.note(self.counters, &slot.path);
+        let heads = self.snapshot.heads_beside(&slot.path, &slot.owner, slot.rest, (lo, hi), usize::MAX)?;
+        let mut types: Vec<u16> = heads
             .iter()
             .filter(|head| head.live)
             .filter_map(|head| match Slotted::of(slot.last.unmask(head.ordinal)?) {
@@ -239,37 +242,60 @@ impl Reading<'_> {
         Ok(types)
     }
 
-    /// The raw values of a slot with ordinals from `from` to `to`, each with its ordinal, and whether these are
-    /// all: at most [`RAW_VALUES_MAX`] keys are looked at, and [`RAW_OCTETS_MAX`] octets kept.
-    pub(crate) fn raw(&mut self, slot: &Slot, from: u64, to: u64) -> Result<(Numbered, bool), StoreError> {
-        let (lo, hi) = (slot.last.mask(from), slot.last.mask(to));
-        let mut values = vec![];
+    /// The raw value of a slot at one ordinal.
+    pub(crate) fn raw_at(&mut self, slot: &Slot, ordinal: u64) -> Result<Option<Vec<u8>>, StoreError> {
         self.deps.note(self.counters, &slot.path);
-        let heads = self.snapshot.first_heads(&slot.path, &slot.owner, (lo, hi), RAW_VALUES_MAX + 1)?;
-        let mut whole = heads.len() <= RAW_VALUES_MAX;
-        let mut octets = 0;
-        for head in heads.into_iter().take(RAW_VALUES_MAX).filter(|head| head.rest == slot.rest) {
+        let head = self.snapshot.head(&slot.path, &slot.owner, slot.last.mask(ordinal), slot.rest)?;
+        let Some(head) = head else { return Ok(None) };
+        let value = self.raw_value(slot, &head, ordinal)?;
+        if value.is_some() {
+            self.tell(&head, slot, None, Fate::Served);
+        }
+        Ok(value)
+    }
+
+    /// The raw values of a slot with ordinals from `from` to `to`, each with its ordinal, and where to go on if
+    /// these are not all: at most [`RAW_VALUES_MAX`] keys are looked at, and [`RAW_OCTETS_MAX`] octets kept.
+    pub(crate) fn raw(
+        &mut self,
+        slot: &Slot,
+        from: u64,
+        to: u64,
+    ) -> Result<(Numbered, Option<u64>), StoreError> {
+        let range = (slot.last.mask(from), slot.last.mask(to));
+        self.deps.note(self.counters, &slot.path);
+        let limit = RAW_VALUES_MAX + 1;
+        let heads = self.snapshot.heads_beside(&slot.path, &slot.owner, slot.rest, range, limit)?;
+        let all = heads.len() <= RAW_VALUES_MAX;
+        let (mut values, mut octets, mut next) = (vec![], 0, from);
+        for head in heads.into_iter().take(RAW_VALUES_MAX) {
             let Some(ordinal) = slot.last.unmask(head.ordinal) else {
                 self.tell(&head, slot, None, Fate::NoImage);
                 continue;
             };
-            let kind = Slotted::of(ordinal);
-            if matches!(kind, Slotted::Bundle | Slotted::Metadata) {
-                continue;
+            if let Some(bytes) = self.raw_value(slot, &head, ordinal)? {
+                octets += bytes.len();
+                if octets > RAW_OCTETS_MAX && !values.is_empty() {
+                    return Ok((values, Some(ordinal)));
+                }
+                self.tell(&head, slot, None, Fate::Served);
+                values.push((ordinal, bytes));
             }
-            let Some((_, bytes)) = self.open(slot, &head, None)? else { continue };
-            if matches!(kind, Slotted::Rrset(_)) && RrsetValue::decode(&bytes).is_some() {
-                continue;
-            }
-            octets += bytes.len();
-            if octets > RAW_OCTETS_MAX && !values.is_empty() {
-                whole = false;
-                break;
-            }
-            self.tell(&head, slot, None, Fate::Served);
-            values.push((ordinal, bytes));
+            next = ordinal.saturating_add(1);
         }
-        Ok((values, whole))
+        Ok((values, (!all).then_some(next)))
+    }
+
+    /// What a head of a slot holds, if that is a raw value and not an RRset, a bundle or what describes the name.
+    fn raw_value(&mut self, slot: &Slot, head: &Head, ordinal: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let kind = Slotted::of(ordinal);
+        if matches!(kind, Slotted::Bundle | Slotted::Metadata) {
+            return Ok(None);
+        }
+        let bytes = self.open(slot, head, None)?.map(|(_, bytes)| bytes);
+        let rrset =
+            |bytes: &Vec<u8>| matches!(kind, Slotted::Rrset(_)) && RrsetValue::decode(bytes).is_some();
+        Ok(bytes.filter(|bytes| !rrset(bytes)))
     }
 
     fn head(&mut self, slot: &Slot, ordinal: u64) -> Result<Option<Head>, StoreError> {
@@ -277,17 +303,11 @@ impl Reading<'_> {
             return Ok(None);
         }
         let masked = if ordinal == BUNDLE_ORDINAL { slot.bundle } else { slot.last.mask(ordinal) };
-        match &slot.heads {
-            Some(heads) => Ok(heads.iter().find(|head| head.ordinal == masked).copied()),
-            None => Ok(self.heads(slot, masked, masked)?.pop()),
+        if let Some(heads) = &slot.heads {
+            return Ok(heads.iter().find(|head| head.ordinal == masked).copied());
         }
-    }
-
-    fn heads(&mut self, slot: &Slot, lo: Masked, hi: Masked) -> Result<Vec<Head>, StoreError> {
         self.deps.note(self.counters, &slot.path);
-        let mut heads = self.snapshot.heads(&slot.path, &slot.owner, lo, hi)?;
-        heads.retain(|head| head.rest == slot.rest);
-        Ok(heads)
+        self.snapshot.head(&slot.path, &slot.owner, masked, slot.rest)
     }
 
     /// A live head's record and value in the clear.

@@ -32,3 +32,5 @@ mod tcp;
 mod udp;
 mod wire;
 pub mod zone;
+
+pub use lookup::{RAW_OCTETS_MAX, RAW_VALUES_MAX};

@@ -37,6 +37,9 @@ const EDE_NOT_AUTHORITATIVE: u16 = 20;
 pub struct Settings {
     /// The name given as primary and name server of zones that publish none; by default `ns.` + the zone.
     pub hostname: Option<DnsName>,
+    /// Whether this node has still to get what its network has: then it denies nothing from its first answer on,
+    /// until [`Resolver::set_ready`].
+    pub joining: bool,
 }
 
 /// Answers questions from a store. Cheap to share.
@@ -59,6 +62,7 @@ impl Resolver {
     /// A resolver over a store; subscribes to its changes. `local` are this node's own zones.
     pub fn new(store: Store, local: Vec<ZoneRule>, settings: Settings, founded: Millis) -> Arc<Resolver> {
         let network = store.network();
+        let ready = AtomicBool::new(!settings.joining);
         let zones = Zones::assemble(&network, &store.rules(), &local);
         let resolver = Arc::new(Resolver {
             network,
@@ -67,7 +71,7 @@ impl Resolver {
             zones: ArcSwap::from_pointee(zones),
             local_zones: Mutex::new(local),
             settings,
-            ready: AtomicBool::new(true),
+            ready,
             first_serial: founded.seconds() as u32,
             key_names: Mutex::default(),
             store,
@@ -106,10 +110,10 @@ impl Resolver {
         self.reassemble();
     }
 
-    /// Says whether this node has what its network has: until it does, what is lacking is not denied (DESIGN
-    /// "Answers in time").
-    pub fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Ordering::Release);
+    /// Says that this node has what its network has: until then, what is lacking is not denied (DESIGN "Answers
+    /// in time").
+    pub fn set_ready(&self) {
+        self.ready.store(true, Ordering::Release);
         self.counters.bump_global();
     }
 

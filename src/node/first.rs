@@ -6,7 +6,9 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use super::home::JOINING;
 use super::owners::{Owners, OwnersError, fresh};
+use super::peers::{PEERS_JSON, is_joining};
 use super::zones::{self, ZonesError};
 use crate::dns::name::{DnsName, NameError};
 use crate::record::{Authority, Millis, Record, Rules, RulesError, ZoneRule, found};
@@ -36,6 +38,13 @@ pub enum FirstError {
         /// Why not.
         error: NameError,
     },
+    /// A join that did not come to its end.
+    #[error(
+        "a join was cut off in {}: repeat it (lfdns network join URL|FILE), or give it up by removing {JOINING} and \
+         {PEERS_JSON} there",
+        .0.display()
+    )]
+    CutShort(PathBuf),
     /// The disk.
     #[error("{}: {source}", .path.display())]
     Io {
@@ -50,6 +59,12 @@ pub enum FirstError {
 pub fn make_home(home: &Path) -> Result<(), FirstError> {
     let failed = |source| FirstError::Io { path: home.to_owned(), source };
     DirBuilder::new().recursive(true).mode(0o700).create(home).map_err(failed)
+}
+
+/// Refuses a home without a store in which a join was cut off: its peers are of another network than the one
+/// that would be founded there.
+pub fn check_unjoined(home: &Path) -> Result<(), FirstError> {
+    if is_joining(home) { Err(FirstError::CutShort(home.to_owned())) } else { Ok(()) }
 }
 
 /// Rules of a new private network, with fresh randomness.
@@ -82,6 +97,7 @@ pub fn found_network(
         let path = path.to_owned();
         move |source| FirstError::Io { path, source }
     };
+    check_unjoined(home)?;
     make_home(home)?;
     let owners = Owners::of(home);
     default_owner(home)?;

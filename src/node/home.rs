@@ -6,6 +6,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -45,6 +48,18 @@ impl Running {
             quic: address(&value["quic"])?,
             pid: u32::try_from(value["pid"].as_u64()?).ok()?,
         })
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// Whether a process of its number lives: a node that was killed leaves its word behind.
+    pub fn is_alive(&self) -> bool {
+        let Ok(pid) = i32::try_from(self.pid) else { return false };
+        // No signal, only the question whether one could be sent (POSIX kill(), "null signal").
+        !matches!(kill(Pid::from_raw(pid), None), Err(Errno::ESRCH))
     }
 
     /// As it stands in `node.json`.
@@ -115,6 +130,17 @@ mod tests {
         assert_eq!(Running::read(home.path()), Some(running));
         Running::remove(home.path());
         assert_eq!(Running::read(home.path()), None);
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_told_from_one_that_lives() {
+        let at = "127.0.0.1:1".parse().unwrap();
+        let of = |pid| Running { dns: vec![], http: at, quic: at, pid };
+        assert!(of(std::process::id()).is_alive());
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
+        assert!(!of(ended.id()).is_alive());
+        assert!(!of(u32::MAX).is_alive());
     }
 
     #[test]

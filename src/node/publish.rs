@@ -224,7 +224,8 @@ fn numbered(lf: &dyn Lf, path: &[Vec<u8>], owner: &OwnerKey) -> Result<BTreeMap<
     Ok(found.filter_map(|result| Some((result.ordinals.last().copied()??, result.value?.0))).collect())
 }
 
-/// Publishes what the zone files of a first start name, in this process.
+/// Publishes what the zone files of a first start name, in this process. One that cannot be published keeps no other
+/// back; the first such is the error.
 pub(super) fn first_zones(
     home: &Path,
     dir: &Path,
@@ -234,14 +235,18 @@ pub(super) fn first_zones(
     let owners = Owners::of(home);
     let lf = Local::new(store.clone(), super::clock());
     let lf = lf.explained_by(Arc::new(Explainer::new(Arc::clone(resolver))));
+    let mut first = Ok(());
     for file in zones::load(dir, &zones::canonical(&store.rules()), &owners)? {
         let zones = resolver.zones();
         let suffix = DnsName::parse(&file.rule.suffix, None).ok();
         let Some(zone) = suffix.and_then(|suffix| zones.exactly(&suffix).cloned()) else { continue };
-        let owner = speaker(&file, &owners)?;
-        publish_file(&lf, &file, &zone, &owner)?;
+        let done = speaker(&file, &owners).and_then(|owner| publish_file(&lf, &file, &zone, &owner));
+        if let (Err(error), Err(_)) = (&done, &first) {
+            tracing::warn!("{error}");
+        }
+        first = first.and(done);
     }
-    Ok(())
+    first
 }
 
 /// The first owner of the zone whose key is here; where none is, the default owner.

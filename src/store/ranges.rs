@@ -2,9 +2,10 @@
 //! fingerprint tree, ids from the index by time. The tree is made when first asked for and kept by the
 //! writer from then on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rusqlite::{OptionalExtension, params};
 
 use super::door::Door;
@@ -22,6 +23,8 @@ const EXACT_MAX: u64 = 128;
 #[derive(Clone)]
 pub struct Ranges {
     tree: Arc<RwLock<Tree>>,
+    /// Buckets that grew too large and are still to be split, each with where it ends; the writer's.
+    overfull: Arc<Mutex<BTreeMap<Point, Option<Point>>>>,
     readers: Arc<Readers>,
 }
 
@@ -68,31 +71,45 @@ impl Ranges {
         let mut statement = snapshot.cached("SELECT time, id FROM record ORDER BY time, id")?;
         let points = statement.query_map([], read_point)?;
         let tree = Tree::build(points.map(|point| point.map_err(StoreError::from)))?;
-        Ok(Ranges { tree: Arc::new(RwLock::new(tree)), readers: Arc::clone(readers) })
+        Ok(Ranges {
+            tree: Arc::new(RwLock::new(tree)),
+            overfull: Arc::default(),
+            readers: Arc::clone(readers),
+        })
     }
 
     /// On the writer's thread: no other commit can come between this one and what is listed here.
     fn follow(&self, commit: &Commit) {
-        // Before the lock: who holds it for reading has a connection already, and shall not wait for ours.
-        let snapshot = self.readers.snapshot();
-        let mut tree = self.tree.write();
-        let mut overfull: Vec<Overfull> =
-            commit.added.iter().filter_map(|point| tree.insert(point)).collect();
-        overfull.sort_unstable_by_key(|full| full.low);
-        overfull.dedup_by_key(|full| full.low);
+        let mut overfull = self.overfull.lock();
+        {
+            let mut tree = self.tree.write();
+            let full = commit.added.iter().filter_map(|point| tree.insert(point));
+            overfull.extend(full.map(|Overfull { low, high }| (low, high)));
+        }
         if overfull.is_empty() {
             return;
         }
-        let split = snapshot.and_then(|snapshot| {
-            for Overfull { low, high } in overfull {
-                tree.split(&low, &snapshot.points(&low, high.as_ref(), usize::MAX)?);
-            }
-            Ok(())
-        });
-        if let Err(error) = split {
-            // The buckets stay too large, and right.
+        if let Err(error) = self.split(&mut overfull) {
             tracing::warn!(%error, "the fingerprint tree could not be tended");
         }
+    }
+
+    /// Splits what is too large. What cannot be listed now, because the connections are all out or the disk fails,
+    /// stays too large, and right, until a later commit: nothing may keep the writer waiting.
+    fn split(&self, overfull: &mut BTreeMap<Point, Option<Point>>) -> Result<(), StoreError> {
+        let Some(snapshot) = self.readers.snapshot_at_once()? else { return Ok(()) };
+        let mut tree = self.tree.write();
+        while let Some(full) = overfull.first_entry() {
+            tree.split(full.key(), &snapshot.points(full.key(), full.get().as_ref(), usize::MAX)?);
+            full.remove();
+        }
+        Ok(())
+    }
+
+    /// Records in the largest bucket.
+    #[cfg(test)]
+    pub(crate) fn largest_bucket(&self) -> u64 {
+        self.tree.read().buckets().iter().map(|(_, tally)| tally.count).max().unwrap_or(0)
     }
 
     /// All records.
@@ -137,15 +154,6 @@ impl Ranges {
     /// At most `limit` records from `low` and below `high`, in order.
     pub fn list(&self, low: &Point, high: &Point, limit: usize) -> Result<Vec<Point>, StoreError> {
         self.readers.snapshot()?.points(low, Some(high), limit)
-    }
-
-    /// Compares the tree with the records: what is wrong, in words. Right only while nothing is written.
-    pub fn check(&self) -> Result<Option<String>, StoreError> {
-        let fresh = Ranges::build(&self.readers)?.total();
-        let kept = self.total();
-        Ok((fresh != kept).then(|| {
-            format!("fingerprint tree: it counts {} records, the store holds {}", kept.count, fresh.count)
-        }))
     }
 }
 

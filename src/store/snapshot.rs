@@ -28,13 +28,6 @@ const IDS_KEPT: usize = 4_096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Row(pub(crate) i64);
 
-impl Row {
-    /// The first row to this one.
-    pub fn up_to(self) -> impl Iterator<Item = Row> {
-        (1..=self.0).map(Row)
-    }
-}
-
 /// What one owner has at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Presence {
@@ -69,6 +62,19 @@ pub(crate) struct Place {
     pub(crate) row: i64,
     pub(crate) time: Millis,
     pub(crate) has_value: bool,
+}
+
+/// What stands in a row.
+pub(crate) struct Found<'a> {
+    pub(crate) id: RecordId,
+    pub(crate) flags: i64,
+    pub(crate) owner: OwnerKey,
+    pub(crate) time: Millis,
+    pub(crate) links: SmallVec<[RecordId; 4]>,
+    /// Without owner, time and links.
+    pub(crate) body: &'a [u8],
+    /// Masked; none if it is not here.
+    pub(crate) value: Option<&'a [u8]>,
 }
 
 /// One consistent view of the store.
@@ -115,7 +121,7 @@ impl Snapshot {
     }
 
     /// The newest revisions of an owner's keys in a slot, deletions too, whose last masked ordinal lies
-    /// between `lo` and `hi`, in its order.
+    /// between `lo` and `hi`, in its order and then in that of the other ordinals' `rest`.
     pub fn heads(
         &self,
         slot: &PathKey,
@@ -125,6 +131,38 @@ impl Snapshot {
     ) -> Result<Vec<Head>, StoreError> {
         let Some(oid) = self.oid(owner)? else { return Ok(Vec::new()) };
         self.heads_of(slot, oid, lo, hi)
+    }
+
+    /// Those of [`Snapshot::heads`] whose other ordinals are the same; `rest` is `record::rest_of` them. At most
+    /// `limit`.
+    pub fn heads_beside(
+        &self,
+        slot: &PathKey,
+        owner: &OwnerKey,
+        rest: u64,
+        range: (Masked, Masked),
+        limit: usize,
+    ) -> Result<Vec<Head>, StoreError> {
+        let Some(oid) = self.oid(owner)? else { return Ok(Vec::new()) };
+        let mut statement = self.cached(
+            "SELECT h.row, r.id, r.time, h.ordinal, h.rest, h.live FROM head h CROSS JOIN record r ON r.row = h.row
+             WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4 AND h.rest = ?5
+             ORDER BY h.ordinal, h.rest LIMIT ?6",
+        )?;
+        let key = params![slot.0, oid, range.0.0, range.1.0, rest.cast_signed(), bound(limit)];
+        Ok(statement.query_map(key, read_head)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The newest revision of one key: of a slot, its last masked ordinal, and the `rest`.
+    pub fn head(
+        &self,
+        slot: &PathKey,
+        owner: &OwnerKey,
+        ordinal: Masked,
+        rest: u64,
+    ) -> Result<Option<Head>, StoreError> {
+        let Some(oid) = self.oid(owner)? else { return Ok(None) };
+        self.head_of(slot, oid, ordinal, rest)
     }
 
     /// The first `limit` of [`Snapshot::heads`].
@@ -138,9 +176,10 @@ impl Snapshot {
         let Some(oid) = self.oid(owner)? else { return Ok(Vec::new()) };
         let mut statement = self.cached(
             "SELECT h.row, r.id, r.time, h.ordinal, h.rest, h.live FROM head h CROSS JOIN record r ON r.row = h.row
-             WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4 LIMIT ?5",
+             WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4
+             ORDER BY h.ordinal, h.rest LIMIT ?5",
         )?;
-        let key = params![slot.0, oid, range.0.0, range.1.0, i64::try_from(limit).unwrap_or(i64::MAX)];
+        let key = params![slot.0, oid, range.0.0, range.1.0, bound(limit)];
         Ok(statement.query_map(key, read_head)?.collect::<Result<_, _>>()?)
     }
 
@@ -153,7 +192,7 @@ impl Snapshot {
     ) -> Result<Vec<Head>, StoreError> {
         let mut statement = self.cached(
             "SELECT h.row, r.id, r.time, h.ordinal, h.rest, h.live FROM head h CROSS JOIN record r ON r.row = h.row
-             WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4",
+             WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal BETWEEN ?3 AND ?4 ORDER BY h.ordinal, h.rest",
         )?;
         let heads = statement.query_map(params![slot.0, oid, lo.0, hi.0], read_head)?;
         Ok(heads.collect::<Result<_, _>>()?)
@@ -244,21 +283,37 @@ impl Snapshot {
 
     /// Id, flags and record of a row.
     pub(crate) fn load(&self, row: i64) -> Result<(RecordId, i64, Record), StoreError> {
+        self.read_row(row, |found| {
+            let value = found.value.map(<[u8]>::to_vec);
+            let record = restore(found.body, found.time, &found.owner, &found.links, value)?;
+            Ok((found.id, found.flags, record))
+        })
+    }
+
+    /// A row, its owner and links looked up, for `make` to make something of.
+    pub(crate) fn read_row<T>(
+        &self,
+        row: i64,
+        make: impl FnOnce(Found<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let unreadable = |what| StoreError::Damaged(format!("row {row} has {what}"));
         let mut statement =
             self.cached("SELECT id, flags, owner, time, parents, body, value FROM record WHERE row = ?1")?;
         let mut rows = statement.query(params![row])?;
         let Some(found) = rows.next()? else {
             return Err(StoreError::Damaged(format!("row {row} is missing")));
         };
-        let owner = self.owner_key(found.get(2)?)?;
-        let time = Millis(found.get::<_, i64>(3)?.cast_unsigned());
         let parents = unpack(row, found.get_ref(4)?.as_blob().unwrap_or(&[0xFF]))
-            .ok_or_else(|| StoreError::Damaged(format!("row {row} has unreadable links")))?;
-        let links: SmallVec<[RecordId; 4]> =
-            parents.iter().map(|parent| self.id_of(*parent)).collect::<Result<_, _>>()?;
-        let body = found.get_ref(5)?.as_blob().unwrap_or_default();
-        let record = restore(body, time, &owner, &links, found.get(6)?)?;
-        Ok((RecordId(found.get(0)?), found.get(1)?, record))
+            .ok_or_else(|| unreadable("unreadable links"))?;
+        make(Found {
+            id: RecordId(found.get(0)?),
+            flags: found.get(1)?,
+            owner: self.owner_key(found.get(2)?)?,
+            time: Millis(found.get::<_, i64>(3)?.cast_unsigned()),
+            links: parents.iter().map(|parent| self.id_of(*parent)).collect::<Result<_, _>>()?,
+            body: found.get_ref(5)?.as_blob().unwrap_or_default(),
+            value: found.get_ref(6)?.as_blob_or_null().map_err(|_| unreadable("an unreadable value"))?,
+        })
     }
 
     /// The id of a record linked to.
@@ -367,7 +422,19 @@ impl Readers {
 
     /// A view of the last commit.
     pub(crate) fn snapshot(self: &Arc<Self>) -> Result<Snapshot, StoreError> {
-        let reader = self.take()?;
+        self.begin(self.take(WAIT)?)
+    }
+
+    /// The same, if a connection is to be had without waiting.
+    pub(crate) fn snapshot_at_once(self: &Arc<Self>) -> Result<Option<Snapshot>, StoreError> {
+        match self.take(Duration::ZERO) {
+            Ok(reader) => self.begin(reader).map(Some),
+            Err(StoreError::Busy(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn begin(self: &Arc<Self>, reader: Reader) -> Result<Snapshot, StoreError> {
         let snapshot = Snapshot { reader: Some(reader), readers: Arc::clone(self) };
         snapshot.cached("BEGIN")?.execute([])?;
         // A transaction sees the store as of its first read, not as of BEGIN.
@@ -375,7 +442,7 @@ impl Readers {
         Ok(snapshot)
     }
 
-    fn take(&self) -> Result<Reader, StoreError> {
+    fn take(&self, wait: Duration) -> Result<Reader, StoreError> {
         let mut state = self.state.lock();
         loop {
             // The one used last has the warmest cache.
@@ -387,7 +454,7 @@ impl Readers {
                 state.open += 1;
                 break;
             }
-            if self.freed.wait_for(&mut state, WAIT).timed_out() && state.idle.is_empty() {
+            if self.freed.wait_for(&mut state, wait).timed_out() && state.idle.is_empty() {
                 return Err(StoreError::Busy(max));
             }
         }

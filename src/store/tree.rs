@@ -16,11 +16,13 @@ pub const FIRST: Point = (Millis(0), RecordId([0; 32]));
 
 /// Records of one bucket at most.
 const BUCKET_MAX: u64 = 64;
-/// Records a bucket is filled to when a tree is built, and that stay in the left half of one that is split:
-/// records mostly come in order, so what is left behind is seldom added to.
+/// Records a bucket is filled to when a tree is built or a bucket is split, all but the last: records mostly come in
+/// order, so what is left behind is seldom added to.
 const BUCKET_FILL: usize = 48;
 /// Children of a node at most.
 const FAN: usize = 64;
+/// Children of the nodes that a full one is split into, all but the last, for the same reason.
+const NODE_FILL: usize = 48;
 
 /// How many records, and the sum of their ids modulo 2^256.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,18 +164,14 @@ impl Tree {
         if points.len() as u64 <= BUCKET_MAX {
             return;
         }
-        // Where records came out of order, in the middle; else most stay left.
-        let size = if points.len() > 2 * BUCKET_MAX as usize { BUCKET_FILL } else { points.len() * 3 / 4 };
-        let mut parts = Vec::new();
-        let mut begin = 0;
-        while begin < points.len() {
-            let end = (begin + size).min(points.len());
-            let low = if begin == 0 { *low } else { between(&points[begin - 1], &points[begin]) };
-            parts.push(Entry { low, tally: Tally::of(&points[begin..end]), below: None });
-            begin = end;
-        }
-        replace(&mut self.entries, low, parts);
-        if self.entries.len() > FAN {
+        let begins = |at: usize| if at == 0 { *low } else { between(&points[at - 1], &points[at]) };
+        let part = |(at, points): (usize, &[Point])| Entry {
+            low: begins(at * BUCKET_FILL),
+            tally: Tally::of(points),
+            below: None,
+        };
+        replace(&mut self.entries, low, points.chunks(BUCKET_FILL).enumerate().map(part).collect());
+        while self.entries.len() > FAN {
             self.entries = raise(std::mem::take(&mut self.entries));
         }
     }
@@ -209,9 +207,19 @@ impl Tree {
         }
     }
 
+    /// Children of the largest node.
+    #[cfg(test)]
+    fn widest(&self) -> usize {
+        fn walk(entries: &[Entry]) -> usize {
+            let below = entries.iter().filter_map(|entry| entry.below.as_deref()).map(walk);
+            below.max().unwrap_or(0).max(entries.len())
+        }
+        walk(&self.entries)
+    }
+
     /// Buckets there are.
     #[cfg(test)]
-    fn buckets(&self) -> Vec<(Point, Tally)> {
+    pub(crate) fn buckets(&self) -> Vec<(Point, Tally)> {
         fn walk(entries: &[Entry], out: &mut Vec<(Point, Tally)>) {
             for entry in entries {
                 match &entry.below {
@@ -252,10 +260,14 @@ fn raise(entries: Vec<Entry>) -> Vec<Entry> {
     let mut nodes = Vec::with_capacity(entries.len() / (FAN / 2) + 1);
     let mut entries = entries.into_iter().peekable();
     while entries.peek().is_some() {
-        let below: Vec<Entry> = entries.by_ref().take(FAN / 2).collect();
-        nodes.push(Entry { low: below[0].low, tally: total(&below), below: Some(below) });
+        nodes.push(node(entries.by_ref().take(FAN / 2).collect()));
     }
     nodes
+}
+
+/// The node over some entries.
+fn node(below: Vec<Entry>) -> Entry {
+    Entry { low: below[0].low, tally: total(&below), below: Some(below) }
 }
 
 /// Puts `parts` in place of the bucket that begins at `low`, splitting nodes on the way up as they fill.
@@ -267,10 +279,12 @@ fn replace(entries: &mut Vec<Entry>, low: &Point, parts: Vec<Entry>) {
     };
     replace(below, low, parts);
     if below.len() > FAN {
-        let right = below.split_off(below.len() * 3 / 4);
-        entries[at].tally = total(entries[at].below.as_deref().unwrap_or_default());
-        let node = Entry { low: right[0].low, tally: total(&right), below: Some(right) };
-        entries.insert(at + 1, node);
+        let mut rest = std::mem::take(below).into_iter().peekable();
+        let mut nodes = Vec::new();
+        while rest.peek().is_some() {
+            nodes.push(node(rest.by_ref().take(NODE_FILL).collect()));
+        }
+        entries.splice(at..=at, nodes);
     }
 }
 
@@ -336,6 +350,32 @@ mod tests {
         assert!(buckets.iter().all(|(_, tally)| tally.count <= BUCKET_MAX));
         assert!(buckets.len() < 20_000 / 40, "{} buckets", buckets.len());
         assert!(tree.entries.len() <= FAN);
+    }
+
+    #[test]
+    fn one_commit_of_many_records_leaves_no_bucket_and_no_node_too_large() {
+        for (before, count) in [(0, 65), (0, 87), (0, 128), (0, 1_000), (10_000, 1_000), (10_000, 32_768)] {
+            let mut all: BTreeSet<Point> = (0..before).map(|n| point(n, n)).collect();
+            let mut tree = Tree::build(all.iter().copied().map(Ok::<_, ()>)).unwrap();
+            let mut full = BTreeSet::new();
+            for n in 0..count {
+                // All in one bucket in the middle, as a lot that comes late is.
+                let new = (Millis(before / 2), point(0, before + n).1);
+                assert!(all.insert(new));
+                full.extend(tree.insert(&new).map(|full| (full.low, full.high)));
+            }
+            for (low, high) in full {
+                let inside = all.range(low..).take_while(|p| high.is_none_or(|h| **p < h));
+                tree.split(&low, &inside.copied().collect::<Vec<_>>());
+            }
+            let largest = tree.buckets().iter().map(|(_, tally)| tally.count).max();
+            assert!(largest <= Some(BUCKET_MAX), "{count}: {largest:?} in a bucket");
+            assert!(tree.widest() <= FAN, "{count}: {} children", tree.widest());
+            assert_eq!(tree.total(), Tally::of(&all.iter().copied().collect::<Vec<_>>()));
+            let end = point(before * 2 / 3, 7);
+            let below: Vec<Point> = all.range(..end).copied().collect();
+            assert_eq!(tally_before(&tree, &all, &end), Tally::of(&below));
+        }
     }
 
     #[test]

@@ -44,6 +44,10 @@ impl Bed {
     }
 
     pub fn with_zones(zones: Vec<ZoneRule>) -> Bed {
+        Bed::with_settings(zones, Settings::default())
+    }
+
+    pub fn with_settings(zones: Vec<ZoneRule>, settings: Settings) -> Bed {
         let owner = Owner::from_seed(&[1; 32]);
         let home = tempfile::tempdir().expect("a temporary home");
         let rules = Rules { zones, ..Rules::private(&[7; 32], "bed") };
@@ -53,7 +57,7 @@ impl Bed {
         let clock_fn = Arc::new(move || Millis(read.load(Ordering::SeqCst)));
         let config = Config { min_free: 0, ..Config::default() };
         let store = Store::create(home.path(), &genesis, &config, clock_fn).expect("a new store");
-        let resolver = Resolver::new(store.clone(), vec![], Settings::default(), START);
+        let resolver = Resolver::new(store.clone(), vec![], settings, START);
         let stranger = Owner::from_seed(&[2; 32]);
         Bed { store, resolver, network, owner, stranger, clock, _home: home }
     }
@@ -83,6 +87,25 @@ impl Bed {
         value: &[u8],
         pulse_key: Option<[u8; 32]>,
     ) -> Record {
+        let record = self.mint(owner, selectors, value, pulse_key);
+        self.put_all(vec![record.clone()]);
+        record
+    }
+
+    /// Lets records in, at once.
+    pub fn put_all(&self, records: Vec<Record>) {
+        let verdicts = self.store.ingest(records, Source::Local);
+        assert!(verdicts.iter().all(|v| matches!(v, Verdict::Accepted(_))), "{verdicts:?}");
+    }
+
+    /// Mints one record.
+    pub fn mint(
+        &self,
+        owner: &Owner,
+        selectors: &[(&[u8], u64)],
+        value: &[u8],
+        pulse_key: Option<[u8; 32]>,
+    ) -> Record {
         self.pass(2);
         let named: Vec<(Name, u64)> =
             selectors.iter().map(|(n, o)| (Name::derive(&self.network, n), *o)).collect();
@@ -99,10 +122,7 @@ impl Bed {
             now: self.now(),
             after: self.store.newest_in_slot(&slot, &owner.key()).expect("a readable store"),
         };
-        let record = draft.mint(&self.network, &self.store.rules(), owner).expect("a sound draft");
-        let verdicts = self.store.ingest(vec![record.clone()], Source::Local);
-        assert!(matches!(verdicts[0], Verdict::Accepted(_)), "{verdicts:?}");
-        record
+        draft.mint(&self.network, &self.store.rules(), owner).expect("a sound draft")
     }
 
     /// Publishes a master file's records as `owner`; returns how many changes it took.

@@ -2,6 +2,7 @@
 //! the line the node prints; whatever was started ends when its handle is dropped.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+use std::fmt::Debug;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,33 @@ impl Home {
         guard.0.stdout.take().expect("piped").read_to_string(&mut out).expect("text");
         guard.0.stderr.take().expect("piped").read_to_string(&mut err).expect("text");
         Run { code: status.code().unwrap_or(-1), out, err }
+    }
+}
+
+/// How often something awaited is looked at.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Looks until it is as wanted; what was seen then.
+#[track_caller]
+pub fn until<T: Debug>(look: impl Fn() -> T, wanted: impl Fn(&T) -> bool) -> T {
+    until_within(READY, look, wanted).0
+}
+
+/// The same, with a bound; also how long it took.
+#[track_caller]
+pub fn until_within<T: Debug>(
+    within: Duration,
+    look: impl Fn() -> T,
+    wanted: impl Fn(&T) -> bool,
+) -> (T, Duration) {
+    let begun = Instant::now();
+    loop {
+        let seen = look();
+        if wanted(&seen) {
+            return (seen, begun.elapsed());
+        }
+        assert!(begun.elapsed() < within, "not within {within:?}: {seen:?}");
+        thread::park_timeout(LOOK);
     }
 }
 

@@ -15,7 +15,7 @@ use lfdns::record::{Owner, RecordId};
 use lfdns::store::ExportReader;
 
 use super::edge::{Ask, TXT};
-use super::node::{Home, Node};
+use super::node::{self, Home, Node};
 use super::relay::{Family, NODE_END, NODES, PORT, Relay, inside, place};
 use super::spaces;
 
@@ -199,15 +199,7 @@ impl Drop for Place {
 
 /// Looks until it is as wanted, or too late; how long that took.
 pub fn until<T: Debug>(within: Duration, look: impl Fn() -> T, wanted: impl Fn(&T) -> bool) -> Duration {
-    let begun = Instant::now();
-    loop {
-        let seen = look();
-        if wanted(&seen) {
-            return begun.elapsed();
-        }
-        assert!(begun.elapsed() < within, "not within {within:?}: {seen:?}");
-        thread::park_timeout(PACE);
-    }
+    node::until_within(within, look, wanted).1
 }
 
 /// Looks until it is as wanted, without asking how long it takes.

@@ -113,7 +113,6 @@ pub struct World {
     spare: Vec<usize>,
     sequence: u64,
     healed_at: Option<(u64, usize, Vec<usize>)>,
-    last_disturbed: u64,
 }
 
 /// A node's store, as its engine may look at it.
@@ -164,7 +163,6 @@ impl World {
             spare: vec![],
             sequence: 0,
             healed_at: None,
-            last_disturbed: Plan::quiet_from(),
             plan,
         };
         for number in 0..GENESIS {
@@ -246,6 +244,8 @@ impl World {
         if self.report.converged.is_none() {
             self.report.lacking = self.blame();
         }
+        // A write that found nobody to write it would leave less to agree on than was planned.
+        assert_eq!(self.book.records.len(), GENESIS as usize + self.plan.records, "records were not written");
         self.report
     }
 
@@ -459,11 +459,11 @@ impl World {
     fn look(&mut self) {
         let all = self.book.records.len();
         let up = |node: &Node| node.mood != Mood::Silent && node.running;
-        let done = self.now >= self.last_disturbed
+        let done = self.now >= Plan::quiet_from()
             && self.nodes.iter().filter(|node| up(node)).all(|node| node.shelf.len() == all);
         if done {
             self.report.converged = Some(self.now / 1_000);
-            self.report.settled = (self.now - self.last_disturbed) / 1_000;
+            self.report.settled = (self.now - Plan::quiet_from()) / 1_000;
         }
         if let Some((since, count, there)) = &self.healed_at
             && self.report.healed.is_none()

@@ -2,24 +2,22 @@
 //! an export). Both tell the network id, so they are for readers alone.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 
-use super::pieces::{PIECE_BYTES, Pieces, pieces};
-use super::{App, finished, json, off_worker, turn};
+use super::pieces::{PIECE_BYTES, Pieces, pour};
+use super::{App, Shared, json, off_worker};
 use crate::api::Refused;
 use crate::api::access::Ends;
-use crate::api::invite::reachable;
-use crate::api::json::Invitation;
+use crate::api::invite::{Reader, invited, reachable};
+use crate::api::json::{Invitation, PeerJson};
 use crate::api::server::Parts;
 use crate::store::StoreError;
 use crate::sync::PeerAddress;
-use crate::sync::face::Origin;
 
 /// Who joins through this node: this node first, then whom its operator and the rules name.
 pub(super) async fn invitation(
@@ -38,33 +36,17 @@ fn peers(parts: &Parts, ends: Ends) -> Vec<PeerAddress> {
     let key = parts.peers.progress().key;
     let here: IpAddr = ends.local.ip().to_canonical();
     let near = ends.peer.ip().to_canonical().is_loopback();
-    // Another machine's loopback is not ours.
-    let useful = |at: &SocketAddr| near || !at.ip().to_canonical().is_loopback();
-    let own = reachable(&(parts.facts)().quic, &[here]).into_iter().filter(useful);
-    let mut all: Vec<PeerAddress> = own.map(|at| PeerAddress::of(at, key)).collect();
-    let named = parts.peers.peers().into_iter().filter(|peer| peer.origin <= Origin::Rules);
-    let named = named.filter_map(|peer| peer.address);
-    all.extend(named.filter(|address| address.socket().is_none_or(|at| useful(&at))));
-    all.extend(PeerAddress::list(&parts.store.rules().seed_peers));
-    all
+    let own = reachable(&(parts.facts)().quic, &[here]).into_iter().map(|at| PeerAddress::of(at, key));
+    let named = parts.peers.peers().into_iter().filter_map(|peer| PeerJson::from(peer).named());
+    let seeds = PeerAddress::list(&parts.store.rules().seed_peers);
+    invited(own.collect(), named.collect(), seeds, if near { Reader::Here } else { Reader::Elsewhere })
 }
 
 /// All records, in an order in which none comes before one it links to. The length is not known before; the
 /// head says how many there are, and the hash at the end whether they are all there.
 pub(super) async fn dump(State(shared): App) -> Result<Response, Refused> {
-    let (sender, pouring) = pieces();
-    let work = Arc::clone(&shared);
-    tokio::spawn(async move {
-        let _place = match turn(&work.dumps).await {
-            Ok(place) => place,
-            Err(busy) => return sender.fail(busy).await,
-        };
-        let shared = Arc::clone(&work);
-        let dumping = tokio::task::spawn_blocking(move || write(&shared.parts, sender));
-        let _ = finished(dumping.await);
-    });
-    let body = pouring.body().await?;
-    Ok(([(header::CONTENT_TYPE, "application/octet-stream")], body).into_response())
+    let work = |shared: &Shared, pieces| write(&shared.parts, pieces);
+    pour(shared, |shared| &shared.dumps, "application/octet-stream", work).await
 }
 
 fn write(parts: &Parts, pieces: Pieces) {

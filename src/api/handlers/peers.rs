@@ -30,7 +30,7 @@ pub(super) async fn change(State(shared): App, request: Request) -> Result<Respo
     list(State(shared)).await
 }
 
-/// LF answers with an empty body, whatever comes of it.
+/// Where it works the answer is an empty body, as LF's is.
 pub(super) async fn connect(State(shared): App, request: Request) -> Result<Response, Refused> {
     let asked: Connect = read_json(request.into_body(), CHANGE_MAX).await?;
     let key = match asked.identity.0.len() {

@@ -2,14 +2,18 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
+use super::{Shared, finished, turn};
 use crate::api::Refused;
 
 /// Bytes gathered before a piece is sent.
@@ -32,10 +36,31 @@ pub(super) struct Pieces {
 }
 
 /// Where they come out.
-pub(super) struct Pouring(mpsc::Receiver<Piece>);
+struct Pouring(mpsc::Receiver<Piece>);
+
+/// Answers with what `work` writes, from a thread that may block, once there is a place for it among `places`. What
+/// it refuses before the first piece is the answer; the length is not known before.
+pub(super) async fn pour(
+    shared: Arc<Shared>,
+    places: fn(&Shared) -> &Semaphore,
+    media: &'static str,
+    work: impl FnOnce(&Shared, Pieces) + Send + 'static,
+) -> Result<Response, Refused> {
+    let (pieces, pouring) = pieces();
+    tokio::spawn(async move {
+        let _place = match turn(places(&shared)).await {
+            Ok(place) => place,
+            Err(busy) => return pieces.fail(busy).await,
+        };
+        let working = Arc::clone(&shared);
+        let _ = finished(tokio::task::spawn_blocking(move || work(&working, pieces)).await);
+    });
+    let body = pouring.body().await?;
+    Ok(([(header::CONTENT_TYPE, media)], body).into_response())
+}
 
 /// A way from a blocking thread to a response's body. To be called on a worker of the runtime.
-pub(super) fn pieces() -> (Pieces, Pouring) {
+fn pieces() -> (Pieces, Pouring) {
     let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
     (Pieces { sender, runtime: Handle::current() }, Pouring(receiver))
 }
@@ -48,7 +73,7 @@ impl Pieces {
     }
 
     /// Ends the answer with a failure: a refusal if nothing was sent yet, else it breaks off.
-    pub(super) async fn fail(&self, refused: Refused) {
+    async fn fail(&self, refused: Refused) {
         // Who is not there does not hear why.
         let _ = tokio::time::timeout(READER_DEADLINE, self.sender.send(Piece::Refused(refused))).await;
     }
@@ -61,7 +86,7 @@ impl Pieces {
 
 impl Pouring {
     /// The body, once its first piece is there; a failure before that is a refusal of its own.
-    pub(super) async fn body(mut self) -> Result<Body, Refused> {
+    async fn body(mut self) -> Result<Body, Refused> {
         match self.0.recv().await {
             None => Err(Refused::new(500, "the answer ended before it began")),
             Some(Piece::Refused(refused)) => Err(refused),

@@ -1,13 +1,11 @@
 //! `/explain` and `/zone`: what the part that answers DNS says of its answers and zones.
 
-use std::sync::Arc;
-
 use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
+use axum::response::Response;
 
-use super::pieces::{PIECE_BYTES, Pieces, pieces};
-use super::{App, Params, Shared, finished, json, off_worker, turn};
+use super::pieces::{PIECE_BYTES, Pieces, pour};
+use super::{App, Params, Shared, json, off_worker};
 use crate::api::Refused;
 use crate::api::json::{ErrorBody, ExplainParams, ZoneLine, ZoneParams};
 use crate::record::{IdError, OwnerKey};
@@ -30,23 +28,11 @@ pub(super) async fn list(State(shared): App, which: Params<ZoneParams>) -> Resul
         .map(|text| text.parse())
         .transpose()
         .map_err(|e: IdError| Refused::new(400, e.to_string()))?;
-    let (pieces, pouring) = pieces();
-    let work = Arc::clone(&shared);
-    tokio::spawn(async move {
-        // Slow readers keep listings waiting, so these have places of their own.
-        let _place = match turn(&work.listings).await {
-            Ok(place) => place,
-            Err(busy) => return pieces.fail(busy).await,
-        };
-        let lister = Lister { pieces, piece: Vec::new() };
-        let shared = Arc::clone(&work);
-        let listing =
-            tokio::task::spawn_blocking(move || lister.list(&shared, &which.suffix, owner.as_ref()));
-        let _ = finished(listing.await);
-    });
-    // A zone that does not exist is an error of its own, not a line in a listing.
-    let body = pouring.body().await?;
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
+    let work = move |shared: &Shared, pieces| {
+        Lister { pieces, piece: Vec::new() }.list(shared, &which.suffix, owner.as_ref());
+    };
+    // Slow readers keep listings waiting, so these have places of their own.
+    pour(shared, |shared| &shared.listings, "application/x-ndjson", work).await
 }
 
 /// Writes a listing, in pieces, from a thread that may block.

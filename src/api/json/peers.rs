@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use super::Blob;
+use crate::sync::PeerAddress;
 use crate::sync::face::{Origin, Peer};
 
 /// A peer that a node knows of.
@@ -58,11 +59,22 @@ pub struct ConnectionJson {
     pub agreed_millis: Option<u64>,
 }
 
+const OPERATOR: &str = "operator";
+const RULES: &str = "rules";
+
+impl PeerJson {
+    /// Where it is, if people named it, the operator or the network's rules: it is handed on in invitations.
+    pub fn named(&self) -> Option<PeerAddress> {
+        let named = self.origin == OPERATOR || self.origin == RULES;
+        self.address.as_ref().filter(|_| named)?.parse().ok()
+    }
+}
+
 impl From<Peer> for PeerJson {
     fn from(peer: Peer) -> PeerJson {
         let origin = match peer.origin {
-            Origin::Operator => "operator",
-            Origin::Rules => "rules",
+            Origin::Operator => OPERATOR,
+            Origin::Rules => RULES,
             Origin::Anchor => "anchor",
             Origin::Heard => "heard",
         };

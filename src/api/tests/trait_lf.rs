@@ -103,6 +103,26 @@ fn without_the_token_reading_works_and_writing_says_what_is_missing() {
 }
 
 #[test]
+fn each_node_gets_its_own_token_and_one_that_wants_another_is_passed_over() {
+    let (one, two) = (Bed::new(), Bed::new());
+    let other = Some(Token::random().unwrap());
+    let of = |first, second| Remote::with_tokens([(one.url(), first), (two.url(), second)]).unwrap();
+    let own = |bed: &Bed| Some(bed.token.clone());
+    of(other.clone(), own(&two)).set(&owner(1), &[(b"a", 0)], b"two").unwrap();
+    // Without a token the first one reads, and only the second can be written to.
+    of(None, own(&two)).set(&owner(1), &[(b"b", 0)], b"two").unwrap();
+    of(own(&one), own(&two)).set(&owner(1), &[(b"a", 0)], b"one").unwrap();
+    let value = |bed: &Bed| bed.remote().get(&[(b"a", 0)], None).unwrap();
+    assert_eq!((value(&one), value(&two)), (Some(b"one".to_vec()), Some(b"two".to_vec())));
+    let error = of(other.clone(), other).status().unwrap_err();
+    let LfError::Refused(refused) = &error else { panic!("{error}") };
+    assert_eq!(refused.status, UNAUTHORIZED);
+    assert!(refused.message.contains(&one.url()) && refused.message.contains(&two.url()), "{error}");
+    let error = of(None, None).set(&owner(1), &[(b"a", 0)], b"v").unwrap_err();
+    assert!(matches!(&error, LfError::NoToken(urls) if urls.contains(&two.url())), "{error}");
+}
+
+#[test]
 fn zones_are_listed_line_by_line_and_a_broken_listing_is_an_error() {
     let bed = Bed::new();
     let lf = bed.remote();
@@ -133,6 +153,7 @@ fn urls_that_cannot_be_nodes_are_refused_with_the_reason() {
         ("https://127.0.0.1:9980", "TLS"),
         ("127.0.0.1:9980", "http://"),
         ("http://", "URL"),
+        ("http://127.0.0.1:80@example.net/", "user"),
         ("http://a b", "URL"),
         ("ftp://a", "http://"),
     ] {

@@ -33,11 +33,37 @@ fn tallies_follow_every_commit_late_records_too() {
         let expected = if low < high { Tally::of(&all[low..high]) } else { Tally::default() };
         assert_eq!(ranges.tally(&all[low], &all[high]).unwrap(), expected, "{low}..{high}");
     }
-    assert_eq!(ranges.check().unwrap(), None);
     drop(ranges);
     drop(store);
     let again = bed.open().ranges().unwrap();
     assert_eq!(again.total(), Tally::of(&all), "rebuilt at the next start");
+}
+
+#[test]
+fn a_bucket_that_cannot_be_split_keeps_no_commit_waiting_and_is_split_later() {
+    let mut bed = Bed::new();
+    bed.config.readers = 2;
+    let store = bed.create();
+    let ranges = store.ranges().unwrap();
+    let links = bed.founding_links();
+    let record = |n: u64| bed.record_at(Millis(START + n), &links, 1, &format!("n{n}"), "v");
+    let put = |range: std::ops::Range<u64>| {
+        let verdicts = store.ingest(range.map(record).collect(), Source::Sync);
+        assert!(verdicts.iter().all(|v| v.stored().is_some()));
+    };
+    put(1..300);
+    assert!(ranges.largest_bucket() <= 64);
+    let held = [store.snapshot().unwrap(), store.snapshot().unwrap()];
+    let begun = std::time::Instant::now();
+    put(300..500);
+    assert!(begun.elapsed().as_secs() < 4, "the commit waited for a connection");
+    assert!(ranges.largest_bucket() > 64);
+    assert_eq!(ranges.total().count, 501);
+    drop(held);
+    // It lies in another bucket.
+    store.ingest(vec![bed.record_at(Millis(START), &links, 2, "late", "v")], Source::Sync);
+    assert!(ranges.largest_bucket() <= 64);
+    assert_eq!(ranges.total().count, 502);
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn a_record_is_sent_as_the_bytes_it_encodes_to() {
     put(&store, &[bed.record_on(&links[1], 1, "a", ""), pruned, bed.record_on(&links[2], 2, "f", "v")]);
     let snapshot = store.snapshot().unwrap();
     let last = snapshot.last_row().unwrap();
-    for row in last.up_to() {
+    for row in (1..=last.0).map(Row) {
         let record = snapshot.record(row).unwrap();
         let whole = record.value.is_some();
         let expected =
@@ -51,6 +51,27 @@ fn a_record_is_sent_as_the_bytes_it_encodes_to() {
         assert_eq!(snapshot.encoded(row).unwrap(), expected, "{row:?}");
     }
     assert!(snapshot.encoded(Row(last.0 + 1)).is_err());
+}
+
+#[test]
+fn heads_are_read_in_the_order_of_their_key_and_found_by_all_of_it() {
+    let bed = Bed::new();
+    let store = bed.create();
+    put(&store, &["a#1/b#1", "a#2/b#1", "a#3/b#2"].map(|key| bed.record(1, key, "v")));
+    let snapshot = store.snapshot().unwrap();
+    let (slot, by, image) = (bed.path("a/b"), owner(1).key(), bed.name("b").mask(1));
+    let rest = |n| crate::record::rest_of(&[bed.name("a").mask(n)]);
+    let beside = |n| snapshot.heads_beside(&slot, &by, rest(n), (Masked::MIN, Masked::MAX), 9).unwrap().len();
+    assert_eq!([1, 2, 3, 4].map(beside), [1, 1, 1, 0]);
+    assert_eq!(snapshot.head(&slot, &by, image, rest(2)).unwrap().unwrap().rest, rest(2));
+    assert_eq!(snapshot.head(&slot, &by, image, rest(3)).unwrap(), None);
+    let explain = "EXPLAIN QUERY PLAN SELECT h.row, r.id FROM head h CROSS JOIN record r ON r.row = h.row
+         WHERE h.path = x'00' AND h.owner = 1 AND h.ordinal BETWEEN x'00' AND x'01' AND h.rest = 1
+         ORDER BY h.ordinal, h.rest LIMIT 5";
+    let mut plan = snapshot.conn().prepare(explain).unwrap();
+    let steps: Vec<String> = plan.query_map([], |row| row.get(3)).unwrap().map(Result::unwrap).collect();
+    assert!(steps[0].contains("PRIMARY KEY (path=? AND owner=? AND ordinal>? AND ordinal<?)"), "{steps:?}");
+    assert_eq!(steps.len(), 2, "nothing is sorted: {steps:?}");
 }
 
 #[test]
