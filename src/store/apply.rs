@@ -99,6 +99,9 @@ struct HeadKey {
     rest: i64,
 }
 
+/// What decides which of two revisions is the newer.
+type Age = (Millis, RecordId);
+
 /// The newest revision of a key that this transaction brings.
 struct Revision {
     row: i64,
@@ -106,7 +109,7 @@ struct Revision {
 }
 
 impl Revision {
-    fn age(&self) -> (Millis, RecordId) {
+    fn age(&self) -> Age {
         (self.vetted.time(), self.vetted.id)
     }
 
@@ -449,7 +452,7 @@ fn count(conn: &Connection, path: PathKey, owner: i64, at: i64, below: i64) -> R
 }
 
 /// The age of the newest revision that was there before, and whether it is live.
-fn stored_head(conn: &Connection, key: &HeadKey) -> Result<Option<((Millis, RecordId), bool)>, StoreError> {
+fn stored_head(conn: &Connection, key: &HeadKey) -> Result<Option<(Age, bool)>, StoreError> {
     let mut statement = conn.prepare_cached(
         "SELECT r.time, r.id, h.live FROM head h CROSS JOIN record r ON r.row = h.row
          WHERE h.path = ?1 AND h.owner = ?2 AND h.ordinal = ?3 AND h.rest = ?4",
