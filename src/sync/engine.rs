@@ -8,6 +8,7 @@
 //!   differ a session finds the differences, or, far behind, everything is streamed from a cursor.
 //! * peers: the [`Table`] says whom to dial; one connection a pair.
 
+mod came;
 mod compare;
 mod gossip;
 mod links;
@@ -15,7 +16,7 @@ mod meter;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
@@ -29,6 +30,7 @@ use super::wire::{Hello, Message};
 use super::{NodeKey, PeerAddress};
 use crate::record::{Millis, RecordId};
 use crate::store::{Point, Tally, Verdict};
+use came::Arrivals;
 use links::Linked;
 use meter::Meter;
 
@@ -215,8 +217,8 @@ pub struct Engine {
     probe_next: Millis,
     explore_next: Millis,
     wants: Wants,
-    /// Who sent what is on its way into the store.
-    came: HashMap<RecordId, Came>,
+    /// What is on its way into the store.
+    came: Arrivals,
     actions: VecDeque<Action>,
     catching_up: Option<Catching>,
     synchronised: bool,
@@ -224,23 +226,6 @@ pub struct Engine {
     agreed: Option<Millis>,
     records_in: Meter,
     records_out: Meter,
-}
-
-/// A record on its way into the store.
-#[derive(Clone, Debug, Default)]
-struct Came {
-    sources: SmallVec<[LinkId; 2]>,
-    until: Millis,
-    /// Those of them that sent it without its value.
-    bare: SmallVec<[LinkId; 1]>,
-}
-
-impl Came {
-    fn note(&mut self, source: LinkId) {
-        if !self.sources.contains(&source) {
-            self.sources.push(source);
-        }
-    }
 }
 
 /// A stream from a cursor that is under way.
@@ -266,7 +251,7 @@ impl Engine {
             links: BTreeMap::new(),
             dialling: 0,
             wants: Wants::default(),
-            came: HashMap::new(),
+            came: Arrivals::default(),
             actions: VecDeque::new(),
             catching_up: None,
             synchronised,

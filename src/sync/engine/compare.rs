@@ -133,7 +133,7 @@ impl Engine {
             if self.wants.of(link) >= WANTS_PER_LINK_MAX {
                 break;
             }
-            if !self.underway(id, now) && !view.knows(id) {
+            if !self.came.announced(id, link, now) && !view.knows(id) {
                 self.wants.want(*id, link, now);
             }
         }

@@ -4,8 +4,8 @@
 use smallvec::SmallVec;
 
 use super::{
-    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, CAME_MS, COMPARE_PAUSE_MS, Engine, FETCHES_MAX,
-    FRESH_MS, MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, VALUE_WAIT_MS, Via, View, WANTS_PER_LINK_MAX,
+    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, COMPARE_PAUSE_MS, Engine, FETCHES_MAX, FRESH_MS,
+    MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, VALUE_WAIT_MS, Via, View, WANTS_PER_LINK_MAX,
 };
 use crate::record::{Millis, RecordId};
 use crate::store::{Point, Refusal, Verdict};
@@ -20,9 +20,8 @@ impl Engine {
             return;
         }
         for id in ids {
-            if let Some(came) = self.came.get_mut(id).filter(|came| came.until > now) {
-                // It is on its way in; its announcer need not be told of it.
-                came.note(link);
+            // It is on its way in: its announcer need not be told of it, and is asked should it not be let in.
+            if self.came.announced(id, link, now) {
                 continue;
             }
             if !self.wants.contains(id) && view.knows(id) {
@@ -39,25 +38,8 @@ impl Engine {
     pub(super) fn note_came(&mut self, now: Millis, link: LinkId, ids: &[(RecordId, bool)]) {
         for (id, whole) in ids {
             self.wants.arrived(id, now);
-            if self.came.len() >= CAME_MAX {
-                self.came.retain(|_, came| came.until > now);
-            }
-            if self.came.len() >= CAME_MAX {
-                self.came.clear();
-            }
-            let came = self.came.entry(*id).or_default();
-            came.until = now.plus(CAME_MS);
-            if !whole && !came.bare.contains(&link) {
-                came.bare.push(link);
-            }
-            came.note(link);
+            self.came.sent(*id, link, *whole, now);
         }
-    }
-
-    /// Whether a record came and may still be on its way into the store. Not for ever: an orphan may have had to
-    /// make room, a full disk may have refused it.
-    pub(super) fn underway(&self, id: &RecordId, now: Millis) -> bool {
-        self.came.get(id).is_some_and(|came| came.until > now)
     }
 
     pub(super) fn judged(
@@ -106,7 +88,7 @@ impl Engine {
                 // Nobody's fault: the clocks differ.
                 Verdict::Deferred { id, .. } => {
                     self.wants.settle(&id);
-                    self.came.remove(&id);
+                    self.came.take(&id);
                 }
                 Verdict::Refused(refusal) => {
                     self.count(link, |traffic| traffic.refused += 1);
@@ -128,10 +110,9 @@ impl Engine {
     pub(super) fn spurned(&mut self, now: Millis, link: LinkId, ids: &[RecordId]) {
         for id in ids {
             self.wants.spurn(id, link, now);
-            if let Some(came) = self.came.get_mut(id) {
-                came.sources.retain(|source| *source != link);
-                if came.sources.is_empty() {
-                    self.came.remove(id);
+            for announcer in self.came.spurned(id, link) {
+                if self.links.contains_key(&announcer) && !self.wants.want(*id, announcer, now) {
+                    self.dirty(now, announcer);
                 }
             }
         }
@@ -161,7 +142,7 @@ impl Engine {
             return self.dirty(now, link);
         }
         for id in missing {
-            if !self.underway(id, now) && !view.knows(id) {
+            if !self.came.announced(id, link, now) && !view.knows(id) {
                 self.wants.want(*id, link, now);
             }
         }
@@ -171,8 +152,8 @@ impl Engine {
     pub(super) fn committed(&mut self, now: Millis, points: &[Point], view: &dyn View) {
         let fresh_from = Millis(view.clock().0.saturating_sub(FRESH_MS));
         for (time, id) in points {
-            let came = self.came.remove(id).unwrap_or_default();
-            let mut havers = came.sources;
+            let came = self.came.take(id);
+            let mut havers = came.havers();
             havers.extend(self.wants.sources(id));
             self.wants.settle(id);
             if !came.bare.is_empty() && !view.knows(id) {

@@ -71,21 +71,19 @@ impl Intake {
         let size = Arc::clone(by_size).acquire_many_owned(kib_of(&records)).await;
         let place = count.ok().zip(size.ok()).ok_or(StreamError::Ended)?;
         let place = Arc::new(parking_lot::Mutex::new(Some(place)));
-        let came = self.came(&records, via);
-        // Of a stream only some are told; whatever is wrong in it ends it.
-        let whole = came.len() == records.len();
-        let ids: Vec<RecordId> = came.iter().filter(|_| whole).map(|(id, _)| *id).collect();
+        let told = self.told(&records, via);
+        let came: Vec<(RecordId, bool)> = told.iter().copied().flatten().collect();
         if !came.is_empty() {
-            let told = self.news.send(Input::Came(self.link, came).into());
-            told.map_err(|_| StreamError::Ended)?;
+            let heard = self.news.send(Input::Came(self.link, came).into());
+            heard.map_err(|_| StreamError::Ended)?;
         }
         let source = if via == Via::Stream { Source::Sync } else { Source::Peer };
         let mut records = records;
         loop {
-            let (link, news, place, ids) = (self.link, self.news.clone(), Arc::clone(&place), ids.clone());
+            let (link, news, place, told) = (self.link, self.news.clone(), Arc::clone(&place), told.clone());
             let done = move |judged: Vec<Verdict>| {
-                let spurned = ids.iter().zip(&judged).filter(|(_, v)| matches!(v, Verdict::Refused(_)));
-                let spurned: Vec<RecordId> = spurned.map(|(id, _)| *id).collect();
+                let spurned = told.iter().zip(&judged).filter(|(_, v)| matches!(v, Verdict::Refused(_)));
+                let spurned: Vec<RecordId> = spurned.filter_map(|(told, _)| Some(told.as_ref()?.0)).collect();
                 // The engine may have gone.
                 if !spurned.is_empty() {
                     let _ = news.send(Input::Spurned(link, spurned).into());
@@ -103,11 +101,12 @@ impl Intake {
 
     /// What the engine is to know of before it is committed: who sent it need not be told of it. Of a stream that is
     /// only what is fresh; the rest is no news.
-    fn came(&self, records: &[Record], via: Via) -> Vec<(RecordId, bool)> {
+    fn told(&self, records: &[Record], via: Via) -> Vec<Option<(RecordId, bool)>> {
         let network = self.store.network();
         let fresh = self.store.now().0.saturating_sub(FRESH_MS);
-        let told = records.iter().filter(|record| via != Via::Stream || record.header.time.0 >= fresh);
-        told.map(|record| (record.id(&network), record.value.is_some())).collect()
+        let is_told = |record: &&Record| via != Via::Stream || record.header.time.0 >= fresh;
+        let told = |record| Some(record).filter(is_told).map(|r| (r.id(&network), r.value.is_some()));
+        records.iter().map(told).collect()
     }
 
     /// Waits until the engine has heard the verdicts on everything a stream brought.
