@@ -277,6 +277,10 @@ impl World {
         self.send(link, Lane::Request, Kind::Requests, 45, Arrival::Since { ask, from });
     }
 
+    pub fn stop_catch_up(&mut self, link: LinkId) {
+        self.asks.retain(|_, ask| ask.link != link || !matches!(ask.what, What::Stream(_)));
+    }
+
     pub fn compare(&mut self, link: LinkId, until: Millis, audit: Option<u64>) {
         let ask = self.ask(link, What::Compare);
         self.report.comparisons += 1;

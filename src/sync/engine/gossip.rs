@@ -56,6 +56,9 @@ impl Engine {
         {
             linked.rounds = if orphaned { linked.rounds + 1 } else { 0 };
         }
+        if via == Via::Stream {
+            self.streamed(now, link, &verdicts);
+        }
         let mut lied = false;
         for verdict in verdicts {
             match verdict {
@@ -66,7 +69,6 @@ impl Engine {
                         linked.compare_pause = COMPARE_PAUSE_MS;
                     }
                     self.records_in.add(now, 1);
-                    self.stepped(via);
                 }
                 Verdict::Known(id) => {
                     if view.knows(&id) {
@@ -75,9 +77,8 @@ impl Engine {
                         // Known without its value, and this peer did not bring it.
                         self.wants.refute(&id, link);
                     }
-                    self.came.remove(&id);
+                    self.came.take(&id);
                     self.count(link, |traffic| traffic.duplicates += 1);
-                    self.stepped(via);
                 }
                 Verdict::Orphan { id, missing } => {
                     self.wants.settle(&id);
@@ -122,12 +123,6 @@ impl Engine {
     fn refused(&mut self, now: Millis, link: LinkId, refusal: &Refusal) {
         tracing::debug!(link, %refusal, "a peer's record could not be kept");
         self.dirty(now, link);
-    }
-
-    fn stepped(&mut self, via: Via) {
-        if let (Via::Stream, Some(catching)) = (via, &mut self.catching_up) {
-            catching.done += 1;
-        }
     }
 
     /// Fetches what an orphan links to from whoever sent the orphan; if that does not come to an end soon, a

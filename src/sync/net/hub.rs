@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use quinn::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
 use super::Duties;
 use super::dial::{Dialler, Silence};
@@ -252,6 +253,9 @@ impl Hub {
             Action::Compare(link, until) => self.compare(link, until, None),
             Action::Audit(link, until, pick) => self.compare(link, until, Some(pick)),
             Action::CatchUp(link, from) => self.catch_up(link, from),
+            Action::StopCatchUp(link) => {
+                self.lines.get_mut(&link).and_then(|line| line.stream.take()).inspect(AbortHandle::abort);
+            }
             Action::Synchronised => {
                 tracing::info!("this node agrees with its network");
                 (self.duties.synchronised)();
@@ -327,13 +331,16 @@ impl Hub {
     fn catch_up(&mut self, link: LinkId, from: Point) {
         let Some((connection, intake)) = self.line(link) else { return };
         let facts = self.around.facts.clone();
-        self.runtime.spawn(async move {
+        let streaming = self.runtime.spawn(async move {
             let came = serve::catch_up(connection, intake, from).await;
             if let Err(super::framed::StreamError::Wire(_)) = came {
                 drop(facts.send(Input::Wronged(link, Offence::Lied)).await);
             }
             drop(facts.send(Input::Caught(link, came.unwrap_or(0))).await);
         });
+        if let Some(line) = self.lines.get_mut(&link) {
+            line.stream = Some(streaming.abort_handle());
+        }
     }
 
     fn compare(&mut self, link: LinkId, until: Millis, audit: Option<u64>) {

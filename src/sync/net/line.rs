@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use super::framed::{Reading, StreamError, Writing};
@@ -164,6 +165,8 @@ pub(super) type Frame = Arc<[u8]>;
 pub(super) struct Line {
     pub(super) connection: Connection,
     pub(super) intake: Intake,
+    /// The stream from a cursor that is taken from here.
+    pub(super) stream: Option<AbortHandle>,
     control: mpsc::Sender<Message>,
     gossip: mpsc::Sender<Frame>,
     gossip_bytes: Arc<AtomicUsize>,
@@ -189,7 +192,7 @@ impl Line {
         let tasks =
             Tasks { link, connection: connection.clone(), around: around.clone(), intake: intake.clone() };
         tokio::spawn(tasks.run(writing, reading, controls, frames, Arc::clone(&gossip_bytes)));
-        Line { connection, intake, control, gossip, gossip_bytes }
+        Line { connection, intake, stream: None, control, gossip, gossip_bytes }
     }
 
     /// Queues a message for the control stream; false: the queue is full.

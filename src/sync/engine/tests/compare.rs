@@ -133,6 +133,8 @@ fn a_node_that_has_much_streams_from_its_newest_record() {
 fn after_a_stream_roots_are_compared_at_once() {
     let (mut bed, links) = Bed::with_peers(1);
     bed.root_is(links[0], 2 * FAR_BEHIND, OTHER, true);
+    let verdicts = ids(1..2 * FAR_BEHIND).into_iter().map(Verdict::Accepted).collect();
+    bed.handle(Input::Judged(links[0], Via::Stream, verdicts));
     bed.handle(Input::Caught(links[0], 2 * FAR_BEHIND));
     assert_eq!(roots(&bed.wait(0)), [links[0]]);
     assert_eq!(bed.engine.progress(bed.now).catching_up, None);

@@ -62,6 +62,7 @@ impl Chaos {
                 Action::Fetch(link, ids) => self.fetches.push((link, ids)),
                 Action::Compare(link, _) | Action::Audit(link, ..) => self.compares.push(link),
                 Action::CatchUp(link, _) => self.streams.push(link),
+                Action::StopCatchUp(link) => self.streams.retain(|other| *other != link),
                 Action::Say(..) | Action::Push(..) | Action::Synchronised | Action::Save => {}
             }
         }
