@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use lfdns::record::{Link, Millis, RecordId};
 use lfdns::store::FIRST;
 use lfdns::sync::face::Peers;
+use lfdns::sync::limits::{ANSWERS_MAX, ANSWERS_PER_PEER, BIDI_STREAMS_MAX, STREAMS_MAX};
 use lfdns::sync::wire::{FRAME_MAX, Message, Root};
 use wirepeer::*;
 
@@ -119,29 +120,43 @@ async fn a_record_replayed_ten_thousand_times_is_known() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_readers_hold_up_nobody() {
+    /// More than have a place, in each way of asking.
+    const SLOW: u8 = (ANSWERS_MAX / ANSWERS_PER_PEER) as u8 + STREAMS_MAX as u8;
     let beside = Beside::new().await;
     let links = beside.network.links();
     let begun = now().0 - 30_000;
-    let records = (0..3_000).map(|n| beside.network.record(n, Millis(begun + n), &links)).collect();
-    beside.target.store.ingest(records, lfdns::store::Source::Import);
-    // Each asks for everything, in all the ways there are, and reads none of it.
+    let records: Vec<_> = (0..5_000).map(|n| beside.network.record(n, Millis(begun + n), &links)).collect();
+    let ids: Vec<RecordId> = records.iter().map(|record| record.id(&beside.network.id)).collect();
+    beside.target.store.ingest(records.clone(), lfdns::store::Source::Import);
+    // Each asks in all the ways there are, reads none of it or says no more, and once it is given up asks again.
     let mut held = Vec::new();
-    for key in 66..70 {
+    for key in 66..66 + SLOW {
         let evil = Evil::enter(&beside.target, &beside.network.id, key).await;
-        for n in 0..7 {
-            let mut stream = evil.connection.open_bi().await.unwrap();
-            match n % 2 {
-                0 => say(&mut stream.0, &Message::Since(FIRST)).await,
-                _ => say(&mut stream.0, &Message::Compare { salt: [1; 16], until: now() }).await,
-            }
-            held.push(stream);
+        for n in 0..BIDI_STREAMS_MAX - 1 {
+            let ask = match n % 3 {
+                0 => Message::Since(FIRST),
+                1 => Message::Compare { salt: [1; 16], until: now() },
+                _ => Message::Want(ids[..1_024].to_vec()),
+            };
+            let connection = evil.connection.clone();
+            tokio::spawn(async move {
+                while let Ok((mut send, _unread)) = connection.open_bi().await {
+                    say(&mut send, &ask).await;
+                    let _ = send.stopped().await;
+                }
+            });
         }
-        held.push(evil.control);
+        held.push(evil);
     }
-    // One that comes now needs a comparison and fetches, not only what is pushed.
-    let late = Honest::start(&beside.network, 12, &[&beside.other]);
     let wanted = beside.target.store.stats().unwrap().records;
+    // One that comes now and knows nobody else streams everything.
+    let late = Honest::start(&beside.network, 12, &[&beside.target]);
     until("a newcomer has everything", || late.store.stats().unwrap().records >= wanted).await;
+    // And one that has most of it compares and fetches the rest.
+    let near = Honest::empty(&beside.network);
+    near.0.ingest(records[..4_000].to_vec(), lfdns::store::Source::Import);
+    let near = Honest::on(near.0, near.1, 13, vec![beside.target.address()]);
+    until("another has the rest", || near.store.stats().unwrap().records >= wanted).await;
     for n in 0..10 {
         beside.is_served(n).await;
     }
@@ -258,9 +273,7 @@ async fn stream_data_out_of_order_is_put_in_order() {
     let begun = now().0 - 30_000;
     let records = (0..6_000).map(|n| network.record(n, Millis(begun + n), &links)).collect();
     target.store.ingest(records, lfdns::store::Source::Import);
-    let home = tempfile::tempdir().unwrap();
-    let config = lfdns::store::Config { min_free: 0, ..lfdns::store::Config::default() };
-    let store = lfdns::store::Store::create(home.path(), &network.genesis, &config, clock()).unwrap();
+    let (store, home) = Honest::empty(&network);
     let through = lfdns::sync::PeerAddress::of(shuffle(target.service.address()), Some(target.service.key()));
     let late = Honest::on(store, home, 12, vec![through]);
     let wanted = target.store.stats().unwrap().records;

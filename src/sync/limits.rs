@@ -75,9 +75,10 @@ pub const PUSHED_A_SECOND: f64 = 16_000.0;
 pub const PUSHED_BYTES_A_SECOND: f64 = 16e6;
 /// Comparisons, fetches and streams that are answered at a time, for one peer.
 pub const ANSWERS_PER_PEER: usize = 4;
-/// Comparisons and fetches answered at a time, for all peers.
+/// Turns of comparisons and pieces of fetches that are read from the store at a time, for all peers. Nobody holds such a place
+/// while a peer is waited for.
 pub const ANSWERS_MAX: usize = 16;
-/// Streams from a cursor that are given at a time, for all peers; one for each.
+/// Pieces of streams from a cursor, likewise.
 pub const STREAMS_MAX: usize = 8;
 /// How long answering a fetch or a comparison, or leading one, may take in all.
 pub const ANSWER: Duration = Duration::from_mins(1);
@@ -85,8 +86,12 @@ pub const ANSWER: Duration = Duration::from_mins(1);
 pub const STREAM_RATE_MIN: u64 = 16 << 10;
 /// See [`STREAM_RATE_MIN`].
 pub const STREAM_GRACE: Duration = Duration::from_secs(20);
+/// How long making one turn of a comparison may take; what is left is put off to the next.
+pub const TURN_TIME: Duration = Duration::from_secs(1);
 /// Comparisons answered in [`COMPARE_WINDOW`] for one peer; more wait for the next.
 pub const COMPARE_RATE: u32 = 120;
+/// How long turns for one peer may take in [`COMPARE_WINDOW`], waiting not counted; more wait for the next.
+pub const COMPARE_TIME: Duration = Duration::from_secs(15);
 /// See [`COMPARE_RATE`].
 pub const COMPARE_WINDOW: Duration = Duration::from_mins(1);
 

@@ -99,10 +99,15 @@ pub struct Honest {
 
 impl Honest {
     pub fn start(network: &Network, key: u8, peers: &[&Honest]) -> Honest {
+        let (store, home) = Honest::empty(network);
+        Honest::on(store, home, key, peers.iter().map(|peer| peer.address()).collect())
+    }
+
+    /// A store that has the genesis records, and its home.
+    pub fn empty(network: &Network) -> (Store, tempfile::TempDir) {
         let home = tempfile::tempdir().unwrap();
         let config = Config { min_free: 0, ..Config::default() };
-        let store = Store::create(home.path(), &network.genesis, &config, clock()).unwrap();
-        Honest::on(store, home, key, peers.iter().map(|peer| peer.address()).collect())
+        (Store::create(home.path(), &network.genesis, &config, clock()).unwrap(), home)
     }
 
     pub fn on(store: Store, home: tempfile::TempDir, key: u8, peers: Vec<PeerAddress>) -> Honest {

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use crate::sync::bytes::WireError;
 use crate::sync::limits::{WRITE_BYTES, WRITE_PATIENCE};
+use crate::sync::table::Offence;
 use crate::sync::wire::{self, HEAD, Message};
 
 /// A stream that does not go on.
@@ -21,6 +22,16 @@ pub(super) enum StreamError {
     /// What was read is no message, or none that belongs there: the peer's fault.
     #[error("not a message: {0}")]
     Wire(#[from] WireError),
+}
+
+impl StreamError {
+    /// What the peer did wrong, if it did.
+    pub(super) fn fault(&self) -> Option<Offence> {
+        match self {
+            StreamError::Wire(_) => Some(Offence::Lied),
+            StreamError::Ended | StreamError::Slow => None,
+        }
+    }
 }
 
 /// The reading half of a stream, with what was read and not yet used.
@@ -108,12 +119,6 @@ impl Writing {
     /// Appends a frame, and writes if enough has gathered.
     pub(super) async fn put(&mut self, frame: &[u8]) -> Result<(), StreamError> {
         self.buffer.extend_from_slice(frame);
-        if self.buffer.len() >= WRITE_BYTES { self.flush().await } else { Ok(()) }
-    }
-
-    /// Appends a record.
-    pub(super) async fn put_record(&mut self, whole: bool, bytes: &[u8]) -> Result<(), StreamError> {
-        wire::put_record(&mut self.buffer, whole, bytes);
         if self.buffer.len() >= WRITE_BYTES { self.flush().await } else { Ok(()) }
     }
 

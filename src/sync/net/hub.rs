@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use super::Duties;
+use super::compare;
 use super::dial::{Dialler, Silence};
 use super::intake::News;
 use super::line::{Frame, Line, Met, Surroundings};
@@ -345,18 +346,14 @@ impl Hub {
 
     fn compare(&mut self, link: LinkId, until: Millis, audit: Option<u64>) {
         let Some((connection, _)) = self.line(link) else { return };
-        let (facts, answers, handle) =
-            (self.around.facts.clone(), Arc::clone(&self.around.answers), self.runtime.clone());
+        let (facts, answers) = (self.around.facts.clone(), Arc::clone(&self.around.answers));
         let mut salt = [0; 16];
         if let Err(error) = getrandom::fill(&mut salt) {
             tracing::warn!(%error, "no salt for a comparison");
             return self.hear(Input::Compared(link, true, None));
         }
         self.runtime.spawn(async move {
-            let lead = move || serve::lead(&handle, &connection, link, &answers, (salt, until, audit));
-            // A panic has reported itself; the engine must hear that the comparison is over all the same.
-            let led = tokio::task::spawn_blocking(lead).await;
-            let (fact, fault) = led.unwrap_or((Input::Compared(link, true, None), None));
+            let (fact, fault) = compare::lead(&connection, link, answers, (salt, until, audit)).await;
             // The driver may have gone.
             drop(facts.send(fact).await);
             if let Some(offence) = fault {

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use super::compare::Rate;
 use super::framed::{Reading, StreamError, Writing};
 use super::intake::{Intake, News, Throttle, decode};
 use super::serve::{self, Answers};
@@ -234,10 +235,7 @@ enum End {
 
 impl From<StreamError> for End {
     fn from(error: StreamError) -> End {
-        match error {
-            StreamError::Wire(_) => End::Fault(Offence::Lied),
-            StreamError::Ended | StreamError::Slow => End::Gone,
-        }
+        error.fault().map_or(End::Gone, End::Fault)
     }
 }
 
@@ -366,8 +364,8 @@ impl Tasks {
     /// Streams the peer opens: each asks for something and is answered beside the others.
     async fn hear_requests(&self) -> End {
         let room = Arc::new(Semaphore::new(ANSWERS_PER_PEER));
-        let compares = Arc::new(parking_lot::Mutex::new(serve::Rate::new(Instant::now())));
-        let stream = Arc::new(Semaphore::new(1));
+        let rate = Arc::new(parking_lot::Mutex::new(Rate::new(Instant::now())));
+        let turns = serve::Turns::new(rate);
         let (faults, mut faulty) = mpsc::channel(1);
         loop {
             let opened = tokio::select! {
@@ -382,8 +380,7 @@ impl Tasks {
                 reading: Reading::new(receive, FRAME_MAX),
                 answers: Arc::clone(&self.around.answers),
                 facts: self.around.facts.clone(),
-                compares: Arc::clone(&compares),
-                stream: Arc::clone(&stream),
+                turns: turns.clone(),
             };
             let faults = faults.clone();
             tokio::spawn(async move {

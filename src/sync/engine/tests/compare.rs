@@ -86,7 +86,7 @@ fn few_comparisons_are_led_at_a_time() {
 fn what_a_comparison_found_is_fetched_and_announced() {
     let (mut bed, links) = Bed::with_peers(1);
     bed.root_is(links[0], 5, OTHER, true);
-    let found = Found { need: ids(1..3), have: ids(3..5), cut: false };
+    let found = Found { need: ids(1..3), have: ids(3..5) };
     bed.handle(Input::Compared(links[0], true, Some(found)));
     let actions = bed.wait(2 * ANNOUNCE_GATHER_MS);
     assert_eq!(fetches(&actions), [(links[0], ids(1..3))]);

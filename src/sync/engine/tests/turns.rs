@@ -113,7 +113,7 @@ impl Chaos {
                 Input::Fetched(link, ids)
             }
             11 => {
-                let found = Found { need: vec![self.id()], have: vec![self.id()], cut: false };
+                let found = Found { need: vec![self.id()], have: vec![self.id()] };
                 Input::Compared(self.compares.pop()?, true, (!link.is_multiple_of(3)).then_some(found))
             }
             12 => Input::Caught(self.streams.pop()?, self.dice.below(FAR_BEHIND)),
