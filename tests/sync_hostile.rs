@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use lfdns::record::{Link, Millis, RecordId};
 use lfdns::store::FIRST;
 use lfdns::sync::face::Peers;
-use lfdns::sync::limits::{ANSWERS_MAX, ANSWERS_PER_PEER, BIDI_STREAMS_MAX, STREAMS_MAX};
+use lfdns::sync::limits::{
+    ANSWERS_MAX, ANSWERS_PER_PEER, BIDI_STREAMS_MAX, COMPARE_WINDOW, CONTROL_RATE, CONTROL_WINDOW,
+    STREAMS_MAX,
+};
 use lfdns::sync::wire::{FRAME_MAX, Message, Root};
 use wirepeer::*;
 
@@ -173,25 +176,67 @@ async fn a_flood_of_control_messages_ends_the_connection() {
     beside.is_served(1).await;
 }
 
+/// Asks for a comparison; its answer is heard on the stream that comes back.
+async fn ask_to_compare(evil: &Evil) -> (quinn::SendStream, quinn::RecvStream) {
+    let (mut send, receive) = evil.connection.open_bi().await.unwrap();
+    say(&mut send, &Message::Compare { salt: [0; 16], until: now() }).await;
+    say(&mut send, &Message::Turn(vec![5, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9])).await;
+    (send, receive)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_comparisons_is_answered_slowly() {
+    /// An answer takes milliseconds.
+    const NO_ANSWER: Duration = Duration::from_secs(2);
     let beside = Beside::new().await;
     let evil = beside.evil().await;
-    let mut answered = 0;
-    let flood = async {
-        for _ in 0..2_000 {
-            let Ok((mut send, mut receive)) = evil.connection.open_bi().await else { break };
-            say(&mut send, &Message::Compare { salt: [0; 16], until: now() }).await;
-            say(&mut send, &Message::Turn(Vec::new())).await;
-            let _ = send.finish();
-            hear(&mut receive).await;
-            answered += 1;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(15), flood).await.is_err(), "it waits");
-    assert!(answered <= lfdns::sync::limits::COMPARE_RATE, "{answered} in one window");
+    for n in 0..lfdns::sync::limits::COMPARE_RATE {
+        let (_send, mut receive) = ask_to_compare(&evil).await;
+        assert!(hear(&mut receive).await.is_some(), "number {n} is answered");
+    }
+    let (_send, mut receive) = ask_to_compare(&evil).await;
+    assert!(tokio::time::timeout(NO_ANSWER, hear(&mut receive)).await.is_err(), "one more is not");
     beside.is_served(1).await;
     assert!(beside.keeps(66), "to compare often is no crime");
+
+    // Whoever comes again does not begin anew, and leaves nothing behind.
+    let runtime = tokio::runtime::Handle::current();
+    let tasks = || runtime.metrics().num_alive_tasks();
+    evil.connection.close(0_u32.into(), b"");
+    until("it has gone", || !beside.keeps(66)).await;
+    let before = tasks();
+    for _ in 0..5 {
+        let again = beside.evil().await;
+        let mut asked = Vec::new();
+        for _ in 0..ANSWERS_PER_PEER {
+            asked.push(ask_to_compare(&again).await);
+        }
+        let answered = tokio::time::timeout(NO_ANSWER / 4, hear(&mut asked[0].1)).await;
+        assert!(answered.is_err(), "it is remembered");
+        again.connection.close(0_u32.into(), b"");
+        until("it has gone again", || !beside.keeps(66)).await;
+    }
+    let begun = Instant::now();
+    // Its own endpoints have tasks too, one each.
+    until("nothing waits for it any more", || tasks() <= before + 5).await;
+    assert!(begun.elapsed() < COMPARE_WINDOW / 3, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_control_messages_goes_on_where_it_ended() {
+    let beside = Beside::new().await;
+    let some = frame(&Message::Peers(Vec::new())).repeat(CONTROL_RATE as usize * 3 / 4);
+    let mut evil = beside.evil().await;
+    evil.control.0.write_all(&some).await.unwrap();
+    // An answer shows that all of it was heard.
+    let root = Root { until: now(), count: 1, fingerprint: [0; 16], synchronised: true };
+    say(&mut evil.control.0, &Message::Root(root)).await;
+    while !matches!(hear(&mut evil.control.1).await.unwrap(), Message::RootIs(_)) {}
+    evil.connection.close(0_u32.into(), b"");
+    until("it has gone", || !beside.keeps(66)).await;
+    let mut again = beside.evil().await;
+    let _ = again.control.0.write_all(&some).await;
+    assert!(again.thrown_out().await < CONTROL_WINDOW);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -314,17 +359,26 @@ async fn announcements_of_what_does_not_exist_are_bounded_and_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_connections_does_not_lock_others_out() {
     let beside = Beside::new().await;
-    let flood: Vec<_> = (0..8).map(|key| caller(100 + key)).collect();
-    let mut connecting = Vec::new();
-    for n in 0..400 {
-        let connect = flood[n % flood.len()].connect(beside.target.service.address(), "lfdns");
-        // Kept: each waits at the door, or holds its place without a word.
-        connecting.push(tokio::spawn(async move { connect.unwrap().await }));
-    }
+    let target = beside.target.service.address();
+    // All from one address, and each for as long as it takes: it waits at the door, or holds its place without a word
+    // until it is let go.
+    let callers: Vec<_> = (100..108).map(|key| caller_from([127, 0, 0, 2], key)).collect();
+    let flooding: Vec<_> = (0..64)
+        .map(|n| {
+            let from = callers[n % callers.len()].clone();
+            tokio::spawn(async move {
+                loop {
+                    let Ok(connection) = from.connect(target, "lfdns").unwrap().await else { continue };
+                    connection.closed().await;
+                }
+            })
+        })
+        .collect();
     beside.is_served(1).await;
     let late = Honest::start(&beside.network, 12, &[&beside.target]);
     until("a newcomer gets in", || late.connected().contains(&beside.target.service.key())).await;
-    connecting.iter().for_each(tokio::task::JoinHandle::abort);
+    assert!(flooding.iter().all(|flood| !flood.is_finished()), "the flood went on");
+    flooding.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test(flavor = "multi_thread")]

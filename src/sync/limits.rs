@@ -48,6 +48,10 @@ pub const CONTROL_QUEUE: usize = 64;
 pub const CONTROL_RATE: u32 = 200;
 /// See [`CONTROL_RATE`].
 pub const CONTROL_WINDOW: Duration = Duration::from_secs(10);
+/// Addresses are heard from a peer once in so long, ms.
+pub const PEERS_HEARD_MS: u64 = 5_000;
+/// Peers of whom it is remembered, by key, how much of this they took, connected or not.
+pub const DUES_MAX: usize = 1_024;
 /// Frames waiting for a gossip stream.
 pub const GOSSIP_QUEUE: usize = 4_096;
 /// Bytes of them.

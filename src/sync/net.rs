@@ -1,10 +1,11 @@
 //! Replication at work: the only place that knows QUIC. It moves bytes and keeps time; the engine decides.
 //!
 //! `tls`: keys and proofs · `dial`: who is called and let in · `line`: one connection · `serve`: streams with a
-//! question · `compare`: comparisons · `intake`: records into the store · `hub`: the engine's driver. docs/SYNC.md.
+//! question · `compare`: comparisons · `dues`: who took how much of late · `intake`: records into the store · `hub`: the engine's driver. docs/SYNC.md.
 
 mod compare;
 mod dial;
+mod dues;
 mod framed;
 mod hub;
 mod intake;
@@ -25,6 +26,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use self::dial::{Answering, Dialler, Silence};
+use self::dues::Ledger;
 use self::hub::{Ask, Commits, Ears, Hub};
 use self::line::Surroundings;
 use self::serve::Answers;
@@ -127,7 +129,8 @@ impl Service {
         subscribe(&store, &commits, &news, &asks);
 
         let answers = Arc::new(Answers::new(store.clone(), ranges.clone(), Arc::clone(&clock)));
-        let around = Surroundings { facts: facts.clone(), news, answers };
+        let around =
+            Surroundings { facts: facts.clone(), news, answers, ledger: Arc::new(Ledger::default()) };
         let dialler = Arc::new(Dialler {
             endpoint: endpoint.clone(),
             client: identity.client,

@@ -208,6 +208,11 @@ impl ServerCertVerifier for AnyKey {
 
 /// An endpoint that calls with a key of its own.
 pub fn caller(key: u8) -> Endpoint {
+    caller_from([127, 0, 0, 1], key)
+}
+
+/// One that calls from this address.
+pub fn caller_from(ip: [u8; 4], key: u8) -> Endpoint {
     let der = PrivatePkcs8KeyDer::from_pem_slice(node_pem(key).as_bytes()).unwrap();
     let key = ring::sign::any_eddsa_type(&der).unwrap();
     let public = key.public_key().unwrap();
@@ -220,7 +225,7 @@ pub fn caller(key: u8) -> Endpoint {
         .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(Arc::new(certified))));
     tls.alpn_protocols = vec![b"lfdns/1".to_vec()];
     let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
-    let mut endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let mut endpoint = Endpoint::client(SocketAddr::from((ip, 0))).unwrap();
     endpoint.set_default_client_config(config);
     endpoint
 }

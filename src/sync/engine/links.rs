@@ -8,6 +8,7 @@ use super::{
 };
 use crate::record::{Millis, RecordId};
 use crate::sync::face::{Origin, Peer, Traffic};
+use crate::sync::limits::PEERS_HEARD_MS;
 use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
 use crate::sync::wire::{Hello, Message};
@@ -15,8 +16,6 @@ use crate::sync::{NodeKey, PeerAddress};
 
 /// Dials under way at a time.
 const DIALLING_MAX: usize = 4;
-/// Addresses are heard from a peer once in so long, ms.
-const PEERS_HEARD_MS: u64 = 5_000;
 
 /// A connected peer.
 pub(super) struct Linked {

@@ -2,63 +2,24 @@
 //! bounded time. Between turns nothing of the store is held.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use quinn::Connection;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::dues::Dues;
 use super::framed::{Reading, StreamError, Writing};
 use super::serve::Answers;
 use crate::record::{Millis, RecordId};
 use crate::store::{Part, Point, RangeReader, StoreError, Tally};
 use crate::sync::bytes::WireError;
 use crate::sync::engine::Input;
-use crate::sync::limits::{ANSWER, COMPARE_RATE, COMPARE_TIME, COMPARE_WINDOW, READ_PATIENCE, TURN_TIME};
+use crate::sync::limits::{ANSWER, READ_PATIENCE, TURN_TIME};
 use crate::sync::reconcile::{Found, ReconcileError, Scope, Set, Side};
 use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
 use crate::sync::wire::{Message, TURN_FRAME_MAX};
-
-/// What a peer's comparisons cost lately.
-pub(super) struct Rate {
-    count: u32,
-    spent: Duration,
-    since: Instant,
-}
-
-impl Rate {
-    pub(super) fn new(now: Instant) -> Rate {
-        Rate { count: 0, spent: Duration::ZERO, since: now }
-    }
-
-    /// Counts one comparison more; how long it has to wait.
-    fn begin(&mut self, now: Instant) -> Duration {
-        self.turn_over(now);
-        self.count += 1;
-        if self.count <= COMPARE_RATE { Duration::ZERO } else { self.rest(now) }
-    }
-
-    /// How long the next turn has to wait.
-    fn turn(&mut self, now: Instant) -> Duration {
-        self.turn_over(now);
-        if self.spent < COMPARE_TIME { Duration::ZERO } else { self.rest(now) }
-    }
-
-    fn spend(&mut self, time: Duration) {
-        self.spent += time;
-    }
-
-    fn turn_over(&mut self, now: Instant) {
-        if now.saturating_duration_since(self.since) > COMPARE_WINDOW {
-            *self = Rate::new(now);
-        }
-    }
-
-    fn rest(&self, now: Instant) -> Duration {
-        COMPARE_WINDOW.saturating_sub(now.saturating_duration_since(self.since))
-    }
-}
 
 /// A comparison that ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +72,7 @@ pub(super) struct Share {
     /// Turns made at a time for all peers.
     pub(super) room: Arc<Semaphore>,
     /// What this peer has cost.
-    pub(super) rate: Arc<parking_lot::Mutex<Rate>>,
+    pub(super) dues: Arc<Dues>,
 }
 
 struct Session {
@@ -135,20 +96,20 @@ impl Session {
     ) -> Result<T, CompareError> {
         let mut place = None;
         if let Some(share) = &self.share {
-            let wait = share.rate.lock().turn(Instant::now());
+            let wait = share.dues.compares.lock().turn(Instant::now());
             tokio::time::sleep(wait).await;
             let room = Arc::clone(&share.room).acquire_owned().await;
             place = Some(room.map_err(|_| StreamError::Ended)?);
         }
         let ranges = self.answers.ranges.clone();
         let mut side = self.side.take().ok_or(StreamError::Ended)?;
-        let rate = self.share.as_ref().map(|share| Arc::clone(&share.rate));
+        let dues = self.share.as_ref().map(|share| Arc::clone(&share.dues));
         let made = tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
             let made = ranges.reader().map_err(ReconcileError::from);
             let made = made.and_then(|reader| turn(&mut side, &Timed { reader, until: begun + TURN_TIME }));
-            if let Some(rate) = rate {
-                rate.lock().spend(begun.elapsed());
+            if let Some(dues) = dues {
+                dues.compares.lock().spend(begun.elapsed());
             }
             drop(place);
             (side, made)
@@ -202,7 +163,7 @@ pub(super) async fn follow(
     (link, salt, until): (LinkId, [u8; 16], Millis),
     (mut writing, mut reading): (Writing, Reading),
 ) -> (Option<Found>, Option<Offence>) {
-    let wait = share.rate.lock().begin(Instant::now());
+    let wait = share.dues.compares.lock().begin(Instant::now());
     tokio::time::sleep(wait).await;
     reading.allow(TURN_FRAME_MAX);
     let mut session = Session::new(Arc::clone(answers), Some(share), salt, until);
@@ -236,32 +197,4 @@ pub(super) async fn lead(
     let ran = ran.await;
     let (found, fault) = session.finish(ran, link);
     (Input::Compared(link, true, found), fault)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_comparison_beyond_the_rate_waits_for_the_next_window() {
-        let begin = Instant::now();
-        let mut rate = Rate::new(begin);
-        for _ in 0..COMPARE_RATE {
-            assert_eq!(rate.begin(begin), Duration::ZERO);
-        }
-        let later = begin + Duration::from_secs(20);
-        assert_eq!(rate.begin(later), COMPARE_WINDOW - Duration::from_secs(20));
-        assert_eq!(rate.begin(begin + COMPARE_WINDOW + Duration::from_millis(1)), Duration::ZERO);
-    }
-
-    #[test]
-    fn turns_that_took_their_share_wait_for_the_next_window() {
-        let begin = Instant::now();
-        let mut rate = Rate::new(begin);
-        rate.spend(COMPARE_TIME / 2);
-        assert_eq!(rate.turn(begin), Duration::ZERO);
-        rate.spend(COMPARE_TIME / 2);
-        assert_eq!(rate.turn(begin), COMPARE_WINDOW);
-        assert_eq!(rate.turn(begin + COMPARE_WINDOW + Duration::from_millis(1)), Duration::ZERO);
-    }
 }

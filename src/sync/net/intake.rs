@@ -2,7 +2,7 @@
 //! peer, so that nobody keeps the others from the store's queue, and the store's judgement for the engine.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,9 +12,7 @@ use crate::record::{Record, RecordId};
 use crate::store::{QueueFull, Source, Store, Verdict};
 use crate::sync::bytes::WireError;
 use crate::sync::engine::{FRESH_MS, Input, Via};
-use crate::sync::limits::{
-    INTAKE_KIB, INTAKE_RECORDS, PUSHED_A_SECOND, PUSHED_BYTES_A_SECOND, STREAM_KIB, STREAM_RECORDS,
-};
+use crate::sync::limits::{INTAKE_KIB, INTAKE_RECORDS, STREAM_KIB, STREAM_RECORDS};
 use crate::sync::wants::LinkId;
 
 /// How long to wait when the store's queue is full.
@@ -130,43 +128,4 @@ fn kib_of(records: &[Record]) -> u32 {
 pub(super) fn decode(whole: bool, bytes: &[u8]) -> Result<Record, WireError> {
     let record = if whole { Record::decode(bytes) } else { Record::decode_body(bytes) };
     record.map_err(|_| WireError::Field("record"))
-}
-
-/// Lets through so many records and bytes a second; whoever brings more waits. A second's worth may come at once.
-pub(super) struct Throttle {
-    records: f64,
-    bytes: f64,
-    filled: Instant,
-}
-
-impl Throttle {
-    pub(super) fn new(now: Instant) -> Throttle {
-        Throttle { records: PUSHED_A_SECOND, bytes: PUSHED_BYTES_A_SECOND, filled: now }
-    }
-
-    /// Takes room for these; returns how long to wait before going on.
-    pub(super) fn pass(&mut self, now: Instant, records: usize, bytes: usize) -> Duration {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.filled = now;
-        let refill = |left: f64, rate: f64, used: usize| (left + passed * rate).min(rate) - used as f64;
-        self.records = refill(self.records, PUSHED_A_SECOND, records);
-        self.bytes = refill(self.bytes, PUSHED_BYTES_A_SECOND, bytes);
-        let wait = (-self.records / PUSHED_A_SECOND).max(-self.bytes / PUSHED_BYTES_A_SECOND);
-        Duration::try_from_secs_f64(wait.max(0.0)).unwrap_or_default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_brings_more_than_a_second_s_worth_waits_for_the_excess() {
-        let begin = Instant::now();
-        let mut throttle = Throttle::new(begin);
-        assert_eq!(throttle.pass(begin, 16_000, 0), Duration::ZERO);
-        let wait = throttle.pass(begin, 8_000, 0);
-        assert_eq!(wait, Duration::from_millis(500));
-        assert_eq!(throttle.pass(begin + Duration::from_secs(2), 1, 1), Duration::ZERO);
-    }
 }

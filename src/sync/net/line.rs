@@ -8,20 +8,19 @@ use std::time::Instant;
 
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
-use super::compare::Rate;
+use super::dues::{Dues, Ledger};
 use super::framed::{Reading, StreamError, Writing};
-use super::intake::{Intake, News, Throttle, decode};
+use super::intake::{Intake, News, decode};
 use super::serve::{self, Answers};
 use super::tls::{self, Speaker};
 use crate::record::NetworkId;
 use crate::sync::NodeKey;
 use crate::sync::engine::{Input, Via};
 use crate::sync::limits::{
-    ANSWERS_PER_PEER, CONTROL_QUEUE, CONTROL_RATE, CONTROL_WINDOW, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES,
-    HANDSHAKE, INTAKE_BATCH, READ_PATIENCE,
+    ANSWERS_PER_PEER, CONTROL_QUEUE, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES, HANDSHAKE, INTAKE_BATCH, READ_PATIENCE,
 };
 use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
@@ -179,19 +178,25 @@ pub(super) struct Surroundings {
     pub(super) facts: mpsc::Sender<Input>,
     pub(super) news: mpsc::UnboundedSender<News>,
     pub(super) answers: Arc<Answers>,
+    pub(super) ledger: Arc<Ledger>,
 }
 
 impl Line {
     /// Sets the tasks of a connection going. They end with it, and then say so.
     pub(super) fn start(link: LinkId, met: Met, around: &Surroundings) -> Line {
-        let Met { connection, key: _, hello: _, control: (writing, mut reading) } = met;
+        let Met { connection, key, hello: _, control: (writing, mut reading) } = met;
         reading.allow(FRAME_MAX);
         let (control, controls) = mpsc::channel(CONTROL_QUEUE);
         let (gossip, frames) = mpsc::channel(GOSSIP_QUEUE);
         let gossip_bytes = Arc::new(AtomicUsize::new(0));
         let intake = Intake::new(link, around.answers.store.clone(), around.news.clone());
-        let tasks =
-            Tasks { link, connection: connection.clone(), around: around.clone(), intake: intake.clone() };
+        let tasks = Tasks {
+            link,
+            connection: connection.clone(),
+            around: around.clone(),
+            intake: intake.clone(),
+            dues: around.ledger.of(key, Instant::now()),
+        };
         tokio::spawn(tasks.run(writing, reading, controls, frames, Arc::clone(&gossip_bytes)));
         Line { connection, intake, stream: None, control, gossip, gossip_bytes }
     }
@@ -225,6 +230,7 @@ struct Tasks {
     connection: Connection,
     around: Surroundings,
     intake: Intake,
+    dues: Arc<Dues>,
 }
 
 /// How a connection's task ended.
@@ -275,18 +281,17 @@ impl Tasks {
     }
 
     async fn hear_control(&self, mut reading: Reading) -> End {
-        let (mut heard, mut since) = (0, Instant::now());
         loop {
             let message = match reading.next(None).await {
                 Ok(message) => message,
                 Err(error) => return error.into(),
             };
-            if since.elapsed() > CONTROL_WINDOW {
-                (heard, since) = (0, Instant::now());
-            }
-            heard += 1;
-            if heard > CONTROL_RATE {
+            if self.dues.control.lock().is_flood(Instant::now()) {
                 return End::Fault(Offence::Flooded);
+            }
+            let peers = matches!(message, Message::Peers(_));
+            if peers && !self.dues.control.lock().hears_peers(Instant::now()) {
+                continue;
             }
             if let Err(end) = self.tell(Input::Said(self.link, message)).await {
                 return end;
@@ -297,14 +302,14 @@ impl Tasks {
     async fn hear_gossip(&self) -> End {
         let Ok(stream) = self.connection.accept_uni().await else { return End::Gone };
         let mut reading = Reading::new(stream, FRAME_MAX);
-        let mut throttle = Throttle::new(Instant::now());
         loop {
             let heard = match self.gather(&mut reading).await {
                 Ok(heard) => heard,
                 Err(end) => return end,
             };
             let (records, bytes, announced) = heard;
-            let pause = throttle.pass(Instant::now(), records.len() + announced, bytes);
+            let count = records.len() + announced;
+            let pause = self.dues.pushed.lock().pass(Instant::now(), count, bytes);
             if let Err(error) = self.intake.take(records, Via::Gossip).await {
                 return error.into();
             }
@@ -361,19 +366,25 @@ impl Tasks {
         End::Gone
     }
 
-    /// Streams the peer opens: each asks for something and is answered beside the others.
+    /// Streams the peer opens: each asks for something and is answered beside the others. They end with the connection.
     async fn hear_requests(&self) -> End {
         let room = Arc::new(Semaphore::new(ANSWERS_PER_PEER));
-        let rate = Arc::new(parking_lot::Mutex::new(Rate::new(Instant::now())));
-        let turns = serve::Turns::new(rate);
-        let (faults, mut faulty) = mpsc::channel(1);
+        let turns = serve::Turns::new(Arc::clone(&self.dues));
+        let mut answering = JoinSet::new();
         loop {
-            let opened = tokio::select! {
-                opened = self.connection.accept_bi() => opened,
-                Some(offence) = faulty.recv() => return End::Fault(offence),
+            let opened = async {
+                let place = Arc::clone(&room).acquire_owned().await.ok()?;
+                Some((place, self.connection.accept_bi().await.ok()?))
             };
-            let Ok((send, receive)) = opened else { return End::Gone };
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return End::Gone };
+            let opened = tokio::select! {
+                opened = opened => opened,
+                Some(answered) = answering.join_next() => match answered {
+                    Ok(Err(offence)) => return End::Fault(offence),
+                    // A panic has been reported by itself; the peer is not to blame for it.
+                    Ok(Ok(())) | Err(_) => continue,
+                },
+            };
+            let Some((place, (send, receive))) = opened else { return End::Gone };
             let request = serve::Request {
                 link: self.link,
                 writing: Writing::new(send),
@@ -382,13 +393,9 @@ impl Tasks {
                 facts: self.around.facts.clone(),
                 turns: turns.clone(),
             };
-            let faults = faults.clone();
-            tokio::spawn(async move {
-                if let Err(offence) = request.answer(READ_PATIENCE).await {
-                    // One is enough; the connection may be gone.
-                    let _ = faults.try_send(offence);
-                }
-                drop(place);
+            answering.spawn(async move {
+                let _place = place;
+                request.answer(READ_PATIENCE).await
             });
         }
     }

@@ -9,7 +9,8 @@ use quinn::Connection;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
-use super::compare::{self, Rate, Share};
+use super::compare::{self, Share};
+use super::dues::Dues;
 use super::framed::{Reading, StreamError, Writing};
 use super::intake::{Intake, decode};
 use crate::record::{Millis, Record, RecordId};
@@ -122,15 +123,15 @@ pub(super) struct Request {
 /// Whose turn it is among the questions of one peer.
 #[derive(Clone)]
 pub(super) struct Turns {
-    rate: Arc<parking_lot::Mutex<Rate>>,
+    dues: Arc<Dues>,
     compare: Arc<Semaphore>,
     stream: Arc<Semaphore>,
 }
 
 impl Turns {
     /// One comparison and one stream at a time: an honest node asks for no more.
-    pub(super) fn new(rate: Arc<parking_lot::Mutex<Rate>>) -> Turns {
-        Turns { rate, compare: Arc::new(Semaphore::new(1)), stream: Arc::new(Semaphore::new(1)) }
+    pub(super) fn new(dues: Arc<Dues>) -> Turns {
+        Turns { dues, compare: Arc::new(Semaphore::new(1)), stream: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -158,7 +159,7 @@ impl Request {
     async fn compare(self, salt: [u8; 16], until: Millis) -> Result<(), Offence> {
         let Request { link, writing, reading, answers, facts, turns } = self;
         let Ok(_turn) = turns.compare.acquire().await else { return Ok(()) };
-        let share = Share { room: Arc::clone(&answers.room), rate: Arc::clone(&turns.rate) };
+        let share = Share { room: Arc::clone(&answers.room), dues: Arc::clone(&turns.dues) };
         let ended = compare::follow(&answers, share, (link, salt, until), (writing, reading));
         let (found, fault) = ended.await;
         if let Some(found) = found {
