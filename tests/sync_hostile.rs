@@ -77,7 +77,9 @@ async fn frames_that_are_too_long_or_out_of_place_end_the_connection() {
         let _ = evil.control.0.write_all(bytes).await;
         evil.thrown_out().await;
     }
-    for (key, bytes) in [(70, &oversized[..]), (71, &misplaced)] {
+    // What costs nothing to say would be heard at no cost to whoever says it.
+    let empty = frame(&Message::Announce(Vec::new()));
+    for (key, bytes) in [(70, &oversized[..]), (71, &misplaced), (74, &empty)] {
         let evil = Evil::enter(&beside.target, &beside.network.id, key).await;
         let _ = evil.gossip().await.write_all(bytes).await;
         evil.thrown_out().await;
@@ -272,6 +274,74 @@ async fn a_peer_whose_address_changes_stays_connected() {
         }
     }
     assert!(beside.keeps(66));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_not_asked_for_ends_the_connection() {
+    let beside = Beside::new().await;
+    let links = beside.network.links();
+    let (asked, other) = (beside.network.record(1, now(), &links), beside.network.record(2, now(), &links));
+    let evil = beside.evil().await;
+    let id = asked.id(&beside.network.id);
+    let mut gossip = evil.gossip().await;
+    gossip.write_all(&frame(&Message::Announce(vec![id]))).await.unwrap();
+    let (mut send, _receive, question) = evil.asked().await;
+    assert_eq!(question, Message::Want(vec![id]));
+    let _ = send.write_all(&record_frame(&other)).await;
+    evil.thrown_out().await;
+    assert!(!beside.target.holds(&other.id(&beside.network.id)));
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stream_brought_is_kept_and_who_streams_out_of_order_goes() {
+    let beside = Beside::new().await;
+    let links = beside.network.links();
+    let begun = now().0 - 30_000;
+    let records: Vec<_> = (0..20).map(|n| beside.network.record(n, Millis(begun + n), &links)).collect();
+    let holds = |n: usize| beside.target.holds(&records[n].id(&beside.network.id));
+
+    let mut evil = Evil::enter(&beside.target, &beside.network.id, 67).await;
+    evil.claim(100_000).await;
+    let (mut send, _receive, question) = evil.asked().await;
+    assert!(matches!(question, Message::Since(_)));
+    for record in &records[..10] {
+        send.write_all(&record_frame(record)).await.unwrap();
+    }
+    send.finish().unwrap();
+    until("what came before the end is here", || (0..10).all(holds)).await;
+    assert!(beside.keeps(67), "to end early is no crime");
+    evil.connection.close(0_u32.into(), b"");
+
+    let mut evil = beside.evil().await;
+    evil.claim(100_000).await;
+    let (mut send, _receive, _) = evil.asked().await;
+    for n in [10, 12, 11] {
+        let _ = send.write_all(&record_frame(&records[n])).await;
+    }
+    evil.thrown_out().await;
+    until("what was in order is here", || holds(10) && holds(12)).await;
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_of_another_version_is_not_to_blame() {
+    let beside = Beside::new().await;
+    let mut later = Evil::prove(&beside.target, &beside.network.id, 66).await;
+    let hello = lfdns::sync::wire::Hello { instance: 1, clock: now(), port: 0, synchronised: true };
+    let mut bytes = frame(&Message::Hello(hello));
+    bytes[wirepeer::VERSION_AT] += 1;
+    later.control.0.write_all(&bytes).await.unwrap();
+    later.thrown_out().await;
+    assert!(!beside.keeps(66));
+    let _updated = beside.evil().await;
+    until("it is let in once it speaks ours", || beside.keeps(66)).await;
+
+    let mut wrong = Evil::prove(&beside.target, &beside.network.id, 67).await;
+    say(&mut wrong.control.0, &Message::Done).await;
+    wrong.thrown_out().await;
+    let again = Evil::enter(&beside.target, &beside.network.id, 67).await;
+    again.thrown_out().await;
 }
 
 /// Carries packets between two sockets; a handful at a time, last first.

@@ -1,8 +1,9 @@
 //! Replication at work: the only place that knows QUIC. It moves bytes and keeps time; the engine decides.
 //!
-//! `tls`: keys and proofs · `dial`: who is called and let in · `line`: one connection · `serve`: streams with a
-//! question · `compare`: comparisons · `dues`: who took how much of late · `intake`: records into the store · `hub`: the engine's driver. docs/SYNC.md.
+//! `tls`: keys and proofs · `dial`: who is called and let in · `line`: one connection · `serve`, `ask`: streams
+//! with a question · `compare`: comparisons · `dues`: who took how much of late · `intake`: records into the store · `hub`: the engine's driver. docs/SYNC.md.
 
+mod ask;
 mod compare;
 mod dial;
 mod dues;

@@ -13,7 +13,7 @@ use lfdns::store::{Clock, Config, Source, Store};
 use lfdns::sync::face::{Peers, Progress};
 use lfdns::sync::net::{Duties, Service, Setup};
 use lfdns::sync::table::Saved;
-use lfdns::sync::wire::{HEAD, Hello, Message, TURN_FRAME_MAX, head};
+use lfdns::sync::wire::{HEAD, Hello, Message, Root, TURN_FRAME_MAX, head};
 use lfdns::sync::{NodeKey, PeerAddress};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
@@ -29,6 +29,9 @@ use rustls::{DigitallySignedStruct, SignatureScheme};
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// How often something awaited is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Where the version stands in the frame of a Hello.
+pub const VERSION_AT: usize = HEAD;
 
 /// A network to test in.
 pub struct Network {
@@ -246,15 +249,43 @@ pub fn proof(connection: &Connection, network: &NetworkId) -> [u8; 32] {
 
 impl Evil {
     pub async fn enter(target: &Honest, network: &NetworkId, key: u8) -> Evil {
+        let mut evil = Evil::prove(target, network, key).await;
+        let hello = Hello { instance: u64::from(key), clock: now(), port: 0, synchronised: true };
+        say(&mut evil.control.0, &Message::Hello(hello)).await;
+        evil
+    }
+
+    /// Both sides have proved themselves; the node awaits a Hello.
+    pub async fn prove(target: &Honest, network: &NetworkId, key: u8) -> Evil {
         let endpoint = caller(key);
         let connection = endpoint.connect(target.service.address(), "lfdns").unwrap().await.unwrap();
         let mut control = connection.open_bi().await.unwrap();
         say(&mut control.0, &Message::Proof(proof(&connection, network))).await;
         assert!(matches!(hear(&mut control.1).await, Some(Message::Proof(_))));
         assert!(matches!(hear(&mut control.1).await, Some(Message::Hello(_))));
-        let hello = Hello { instance: u64::from(key), clock: now(), port: 0, synchronised: true };
-        say(&mut control.0, &Message::Hello(hello)).await;
         Evil { endpoint, connection, control }
+    }
+
+    /// Says that it has so many records, when next asked: many more than the node, which then asks for all of them.
+    pub async fn claim(&mut self, count: u64) {
+        let asked = loop {
+            match hear(&mut self.control.1).await.unwrap() {
+                Message::Root(root) => break root,
+                _ => {}
+            }
+        };
+        say(&mut self.control.0, &Message::RootIs(Root { count, fingerprint: [1; 16], ..asked })).await;
+    }
+
+    /// The next question of the node that asks for records, and where to answer it.
+    pub async fn asked(&self) -> (SendStream, RecvStream, Message) {
+        loop {
+            let (send, mut receive) = self.connection.accept_bi().await.unwrap();
+            let question = hear(&mut receive).await.unwrap();
+            if matches!(question, Message::Want(_) | Message::Since(_)) {
+                return (send, receive, question);
+            }
+        }
     }
 
     /// Waits until the node has thrown this peer out.

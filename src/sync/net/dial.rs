@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::hub::Ask;
-use super::line::{self, HandshakeError, Met};
+use super::line::{self, HandshakeError, Met, gone};
 use super::tls::{self, SERVER_NAME};
 use crate::record::NetworkId;
 use crate::store::Clock;
@@ -72,10 +72,6 @@ impl Dialler {
             _ => Err(HandshakeError::Connection(format!("this node listens on {local} only"))),
         }
     }
-}
-
-fn gone(error: impl std::fmt::Display) -> HandshakeError {
-    HandshakeError::Connection(error.to_string())
 }
 
 /// Addresses that are not answered for a while: what came from there did not know the network, several times.
@@ -210,6 +206,9 @@ async fn answer(answering: Arc<Answering>, incoming: Incoming, mut place: Place)
         Err(HandshakeError::Stranger(key)) => {
             let key = key.or_else(|| tls::peer_key(&connection));
             drop(answering.facts.send(Input::Turned(key, ip, Offence::Stranger)).await);
+        }
+        Err(HandshakeError::Nonsense(key)) => {
+            drop(answering.facts.send(Input::Turned(Some(key), ip, Offence::Lied)).await);
         }
         Err(error) => tracing::debug!(%ip, %error, "a caller was not let in"),
     }

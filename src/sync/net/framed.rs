@@ -39,18 +39,24 @@ pub(super) struct Reading {
     stream: RecvStream,
     buffer: Vec<u8>,
     used: usize,
+    taken: u64,
     frame_max: usize,
 }
 
 impl Reading {
     /// Reads frames of at most `frame_max` bytes.
     pub(super) fn new(stream: RecvStream, frame_max: usize) -> Reading {
-        Reading { stream, buffer: Vec::new(), used: 0, frame_max }
+        Reading { stream, buffer: Vec::new(), used: 0, taken: 0, frame_max }
     }
 
     /// The same stream with another limit.
     pub(super) fn allow(&mut self, frame_max: usize) {
         self.frame_max = frame_max;
+    }
+
+    /// Bytes of all frames that were taken from here.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// The next message, if it is complete already.
@@ -61,6 +67,7 @@ impl Reading {
         let Some(body) = unread.get(HEAD..HEAD + len) else { return Ok(None) };
         let message = Message::decode(kind, body)?;
         self.used += HEAD + len;
+        self.taken += (HEAD + len) as u64;
         Ok(Some(message))
     }
 

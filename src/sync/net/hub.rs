@@ -13,18 +13,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use super::Duties;
+use super::ask;
 use super::compare;
 use super::dial::{Dialler, Silence};
+use super::framed::StreamError;
 use super::intake::News;
 use super::line::{Frame, Line, Met, Surroundings};
-use super::serve;
 use crate::record::{Millis, RecordId};
 use crate::store::{Commit, FIRST, Point, Ranges, Snapshot, Store, Tally};
 use crate::sync::PeerAddress;
 use crate::sync::engine::{Action, Engine, Input, View};
 use crate::sync::face::{Peer, PeersError, Progress, Traffic};
 use crate::sync::limits::COMMITS_QUEUE;
-use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
 use crate::sync::wire::{Hello, Message, put_record};
 
@@ -322,8 +322,8 @@ impl Hub {
         let Some((connection, intake)) = self.line(link) else { return };
         let facts = self.around.facts.clone();
         self.runtime.spawn(async move {
-            if let Err(super::framed::StreamError::Wire(_)) = serve::fetch(connection, intake, &ids).await {
-                drop(facts.send(Input::Wronged(link, Offence::Lied)).await);
+            if let Err(error) = ask::fetch(connection, intake, &ids).await {
+                wronged(&facts, link, &error).await;
             }
             drop(facts.send(Input::Fetched(link, ids)).await);
         });
@@ -333,11 +333,11 @@ impl Hub {
         let Some((connection, intake)) = self.line(link) else { return };
         let facts = self.around.facts.clone();
         let streaming = self.runtime.spawn(async move {
-            let came = serve::catch_up(connection, intake, from).await;
-            if let Err(super::framed::StreamError::Wire(_)) = came {
-                drop(facts.send(Input::Wronged(link, Offence::Lied)).await);
+            let (came, ended) = ask::catch_up(connection, intake, from).await;
+            if let Err(error) = ended {
+                wronged(&facts, link, &error).await;
             }
-            drop(facts.send(Input::Caught(link, came.unwrap_or(0))).await);
+            drop(facts.send(Input::Caught(link, came)).await);
         });
         if let Some(line) = self.lines.get_mut(&link) {
             line.stream = Some(streaming.abort_handle());
@@ -364,6 +364,15 @@ impl Hub {
 
     fn line(&self, link: LinkId) -> Option<(Connection, super::intake::Intake)> {
         self.lines.get(&link).map(|line| (line.connection.clone(), line.intake.clone()))
+    }
+}
+
+/// A question has ended badly: the engine hears of it if the peer is to blame.
+async fn wronged(facts: &mpsc::Sender<Input>, link: LinkId, error: &StreamError) {
+    tracing::debug!(link, %error, "a peer did not give all it was asked for");
+    if let Some(offence) = error.fault() {
+        // The driver may have gone.
+        drop(facts.send(Input::Wronged(link, offence)).await);
     }
 }
 

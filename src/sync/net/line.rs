@@ -13,11 +13,12 @@ use tokio::time::timeout;
 
 use super::dues::{Dues, Ledger};
 use super::framed::{Reading, StreamError, Writing};
-use super::intake::{Intake, News, decode};
+use super::intake::{Batch, Intake, News, decode};
 use super::serve::{self, Answers};
 use super::tls::{self, Speaker};
 use crate::record::NetworkId;
 use crate::sync::NodeKey;
+use crate::sync::bytes::WireError;
 use crate::sync::engine::{Input, Via};
 use crate::sync::limits::{
     ANSWERS_PER_PEER, CONTROL_QUEUE, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES, HANDSHAKE, INTAKE_BATCH, READ_PATIENCE,
@@ -44,6 +45,12 @@ pub(super) enum HandshakeError {
     /// The peer does not know this network.
     #[error("it is of another network")]
     Stranger(Option<NodeKey>),
+    /// It knows the network and speaks another version of the protocol: nobody's fault.
+    #[error("it speaks version {0} of the protocol")]
+    Version(u8),
+    /// It knows the network and talks nonsense.
+    #[error("what it says of itself is wrong")]
+    Nonsense(NodeKey),
 }
 
 /// A connection on which both sides have proved themselves.
@@ -146,15 +153,17 @@ async fn expect_proof(
     }
 }
 
+/// After its proof the peer is no stranger any more.
 async fn expect_hello(reading: &mut Reading, key: NodeKey) -> Result<Hello, HandshakeError> {
     match reading.next(None).await {
         Ok(Message::Hello(hello)) => Ok(hello),
-        Ok(_) | Err(StreamError::Wire(_)) => Err(HandshakeError::Stranger(Some(key))),
+        Err(StreamError::Wire(WireError::Version(version))) => Err(HandshakeError::Version(version)),
+        Ok(_) | Err(StreamError::Wire(_)) => Err(HandshakeError::Nonsense(key)),
         Err(error) => Err(gone(error)),
     }
 }
 
-fn gone(error: impl std::fmt::Display) -> HandshakeError {
+pub(super) fn gone(error: impl std::fmt::Display) -> HandshakeError {
     HandshakeError::Connection(error.to_string())
 }
 
@@ -303,14 +312,14 @@ impl Tasks {
         let Ok(stream) = self.connection.accept_uni().await else { return End::Gone };
         let mut reading = Reading::new(stream, FRAME_MAX);
         loop {
-            let heard = match self.gather(&mut reading).await {
+            let taken = reading.taken();
+            let (batch, announced) = match self.gather(&mut reading).await {
                 Ok(heard) => heard,
                 Err(end) => return end,
             };
-            let (records, bytes, announced) = heard;
-            let count = records.len() + announced;
+            let (count, bytes) = (batch.len() + announced, (reading.taken() - taken) as usize);
             let pause = self.dues.pushed.lock().pass(Instant::now(), count, bytes);
-            if let Err(error) = self.intake.take(records, Via::Gossip).await {
+            if let Err(error) = self.intake.take(batch, Via::Gossip).await {
                 return error.into();
             }
             if !pause.is_zero() {
@@ -319,16 +328,15 @@ impl Tasks {
         }
     }
 
-    /// Whatever has arrived: announcements go to the engine, records come back, with the bytes they took and how many
-    /// ids were announced.
-    async fn gather(&self, reading: &mut Reading) -> Result<(Vec<crate::record::Record>, usize, usize), End> {
-        let (mut records, mut size, mut announced) = (Vec::new(), 0, 0);
+    /// Whatever has arrived: announcements go to the engine, records come back, with how many ids were announced.
+    async fn gather(&self, reading: &mut Reading) -> Result<(Batch, usize), End> {
+        let (mut batch, mut announced) = (Batch::default(), 0);
         let mut message = reading.next(None).await?;
         loop {
             match message {
                 Message::Record { whole, bytes } => {
-                    size += bytes.len();
-                    records.push(decode(whole, &bytes).map_err(|_| End::Fault(Offence::Lied))?);
+                    let record = decode(whole, &bytes).map_err(|_| End::Fault(Offence::Lied))?;
+                    batch.push(record, bytes.len());
                 }
                 Message::Announce(ref ids) => {
                     announced += ids.len();
@@ -336,7 +344,7 @@ impl Tasks {
                 }
                 _ => return Err(End::Fault(Offence::Lied)),
             }
-            if records.len() + announced >= INTAKE_BATCH {
+            if batch.is_full() || batch.len() + announced >= INTAKE_BATCH {
                 break;
             }
             match reading.ready()? {
@@ -344,7 +352,7 @@ impl Tasks {
                 None => break,
             }
         }
-        Ok((records, size, announced))
+        Ok((batch, announced))
     }
 
     async fn say_gossip(&self, mut frames: mpsc::Receiver<Frame>, queued: Arc<AtomicUsize>) -> End {

@@ -5,24 +5,19 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quinn::Connection;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::compare::{self, Share};
 use super::dues::Dues;
 use super::framed::{Reading, StreamError, Writing};
-use super::intake::{Intake, decode};
-use crate::record::{Millis, Record, RecordId};
+use crate::record::{Millis, RecordId};
 use crate::store::{Clock, Encoded, Point, Ranges, Store, StoreError};
-use crate::sync::engine::{Input, Via};
-use crate::sync::limits::{
-    ANSWER, ANSWERS_MAX, INTAKE_BATCH, INTAKE_BATCH_BYTES, READ_PATIENCE, STREAM_GRACE, STREAM_RATE_MIN,
-    STREAMS_MAX, WRITE_BYTES,
-};
+use crate::sync::engine::Input;
+use crate::sync::limits::{ANSWER, ANSWERS_MAX, STREAM_GRACE, STREAM_RATE_MIN, STREAMS_MAX, WRITE_BYTES};
 use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
-use crate::sync::wire::{FRAME_MAX, Message, put_record};
+use crate::sync::wire::{Message, put_record};
 
 /// What questions are answered from.
 pub(super) struct Answers {
@@ -226,7 +221,7 @@ fn after((time, id): Point) -> Point {
 
 /// How fast an answer comes: not time spent on our side, but what was waited for the peer.
 #[derive(Default)]
-struct Pace {
+pub(super) struct Pace {
     waited: Duration,
     bytes: u64,
 }
@@ -239,77 +234,12 @@ impl Pace {
         self.moved(begun.elapsed(), frames.len())
     }
 
-    fn moved(&mut self, waited: Duration, bytes: usize) -> Result<(), StreamError> {
+    pub(super) fn moved(&mut self, waited: Duration, bytes: usize) -> Result<(), StreamError> {
         self.waited += waited;
         self.bytes += bytes as u64;
         let slow = self.waited > STREAM_GRACE && self.bytes < self.waited.as_secs() * STREAM_RATE_MIN;
         if slow { Err(StreamError::Slow) } else { Ok(()) }
     }
-}
-
-/// Fetches records by id.
-pub(super) async fn fetch(
-    connection: Connection,
-    intake: Intake,
-    ids: &[RecordId],
-) -> Result<(), StreamError> {
-    receive(connection, intake, Message::Want(ids.to_vec()), Via::Fetch, ids.len() as u64).await.map(drop)
-}
-
-/// Streams everything from a cursor; returns how many records came.
-pub(super) async fn catch_up(
-    connection: Connection,
-    intake: Intake,
-    from: Point,
-) -> Result<u64, StreamError> {
-    receive(connection, intake, Message::Since(from), Via::Stream, u64::MAX).await
-}
-
-async fn receive(
-    connection: Connection,
-    intake: Intake,
-    question: Message,
-    via: Via,
-    count_max: u64,
-) -> Result<u64, StreamError> {
-    let (send, receive) = connection.open_bi().await.map_err(|_| StreamError::Ended)?;
-    let (mut writing, mut reading) = (Writing::new(send), Reading::new(receive, FRAME_MAX));
-    writing.say(&question).await?;
-    writing.finish();
-    let mut pace = Pace::default();
-    let (mut records, mut size, mut count, mut done) = (Vec::<Record>::new(), 0, 0, false);
-    while !done {
-        match reading.ready()? {
-            Some(Message::Record { whole, bytes }) => {
-                count += 1;
-                size += bytes.len();
-                records.push(decode(whole, &bytes)?);
-            }
-            Some(Message::Done) => done = true,
-            Some(_) => return Err(crate::sync::bytes::WireError::Field("answer").into()),
-            None => {
-                // What is here is handed in before more is awaited, unless a full batch is near.
-                if records.len() >= INTAKE_BATCH / 2 || via == Via::Fetch {
-                    intake.take(std::mem::take(&mut records), via).await?;
-                }
-                let asked = Instant::now();
-                let more = reading.more(Some(READ_PATIENCE)).await?;
-                pace.moved(asked.elapsed(), more)?;
-            }
-        }
-        if count > count_max {
-            return Err(crate::sync::bytes::WireError::TooMany("records", usize::MAX).into());
-        }
-        if records.len() >= INTAKE_BATCH || size >= INTAKE_BATCH_BYTES {
-            size = 0;
-            intake.take(std::mem::take(&mut records), via).await?;
-        }
-    }
-    intake.take(records, via).await?;
-    if via == Via::Stream {
-        intake.settle().await;
-    }
-    Ok(count)
 }
 
 #[cfg(test)]
