@@ -49,7 +49,7 @@ async fn a_peer_of_another_network_learns_nothing() {
 
     // Nor does an honest node of the other network, which dials.
     let stranger = Honest::start(&elsewhere, 67, &[&beside.target]);
-    until("it has tried", || stranger.service.peers().iter().any(|peer| peer.failures > 0)).await;
+    until("it has tried", || stranger.service.peers().unwrap().iter().any(|peer| peer.failures > 0)).await;
     assert!(stranger.connected().is_empty() && !beside.keeps(67));
     beside.is_served(1).await;
 }
@@ -330,7 +330,7 @@ async fn a_peer_of_another_version_is_not_to_blame() {
     let mut later = Evil::prove(&beside.target, &beside.network.id, 66).await;
     let hello = lfdns::sync::wire::Hello { instance: 1, clock: now(), port: 0, synchronised: true };
     let mut bytes = frame(&Message::Hello(hello));
-    bytes[wirepeer::VERSION_AT] += 1;
+    bytes[VERSION_AT] += 1;
     later.control.0.write_all(&bytes).await.unwrap();
     later.thrown_out().await;
     assert!(!beside.keeps(66));

@@ -150,7 +150,7 @@ impl Honest {
 
     /// Who is connected.
     pub fn connected(&self) -> Vec<NodeKey> {
-        let peers = self.service.peers().into_iter();
+        let peers = self.service.peers().unwrap().into_iter();
         peers.filter(|peer| peer.traffic.is_some()).filter_map(|peer| peer.key).collect()
     }
 }

@@ -215,6 +215,11 @@ impl Line {
         self.control.try_send(message).is_ok()
     }
 
+    /// Whether a frame may be queued for the gossip stream, unless it is too long.
+    pub(super) fn takes_gossip(&self) -> bool {
+        self.gossip.capacity() > 0 && self.gossip_bytes.load(Ordering::Relaxed) < GOSSIP_QUEUE_BYTES
+    }
+
     /// Queues a frame for the gossip stream; false: the queue is full.
     pub(super) fn gossip(&self, frame: &Frame) -> bool {
         let bytes = frame.len();

@@ -134,7 +134,7 @@ fn an_answer_to_a_list_that_was_not_sent_is_refused() {
 fn saying(ranges: u64, say: impl Fn() -> Say) -> Vec<u8> {
     let mut turn = Turn::new();
     for n in 1..=ranges {
-        turn.say(&point(n, 0), &say());
+        turn.say(&(Millis(n), RecordId([0; 32])), &say());
     }
     turn.bytes
 }
