@@ -14,6 +14,8 @@ pub const PENDING_PER_ADDRESS: usize = 16;
 pub const PER_ADDRESS_MAX: usize = 32;
 /// How long an address that did wrong is not answered at all.
 pub const UNANSWERED: Duration = Duration::from_mins(1);
+/// Addresses not answered at a time at most.
+pub const SILENCE_MAX: usize = 1_024;
 /// Bytes kept of one caller not yet looked at, and of all of them.
 pub const INCOMING_BYTES_MAX: u64 = 16 << 10;
 /// See [`INCOMING_BYTES_MAX`].
@@ -61,13 +63,13 @@ pub const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 /// A stream on which nothing arrives for so long is given up.
 pub const READ_PATIENCE: Duration = Duration::from_secs(15);
 
-/// Records of one peer between the wire and the verdict.
+/// Records of one peer between the wire and the engine, which has then heard the verdict.
 pub const INTAKE_RECORDS: usize = 4_096;
-/// Records of a stream from a cursor between the wire and the verdict: many in one transaction cost the least.
+/// Records of a stream from a cursor, likewise: many in one transaction cost the least.
 pub const STREAM_RECORDS: usize = 57_344;
-/// KiB of records of one peer between wire and verdict; of a stream.
+/// KiB of one peer's records, likewise; what each takes beside the bytes it came in counts.
 pub const INTAKE_KIB: usize = 8 << 10;
-/// See [`INTAKE_KIB`].
+/// KiB of a stream's.
 pub const STREAM_KIB: usize = 32 << 10;
 /// Records handed to the store at a time.
 pub const INTAKE_BATCH: usize = 512;

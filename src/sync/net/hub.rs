@@ -23,6 +23,7 @@ use super::progress::Published;
 use crate::record::{Millis, RecordId};
 use crate::store::{Commit, FIRST, Point, Ranges, Snapshot, Store, StoreError, Tally};
 use crate::sync::PeerAddress;
+use crate::sync::address::plain;
 use crate::sync::engine::{Action, Engine, Input, View};
 use crate::sync::face::{Peer, PeersError, Traffic};
 use crate::sync::limits::COMMITS_QUEUE;
@@ -234,7 +235,7 @@ impl Hub {
     fn met(&mut self, met: Met, dialled: Option<PeerAddress>) {
         let link = self.next_link;
         self.next_link += 1;
-        let remote = super::line::plain(met.connection.remote_address());
+        let remote = plain(met.connection.remote_address());
         let (key, hello) = (met.key, met.hello);
         tracing::info!(peer = %key, %remote, link, "connected");
         let _inside = self.runtime.enter();
@@ -249,7 +250,7 @@ impl Hub {
             traffic.rtt_us = u64::try_from(stats.path.rtt.as_micros()).unwrap_or(u64::MAX);
             traffic.bytes_in = stats.udp_rx.bytes;
             traffic.bytes_out = stats.udp_tx.bytes;
-            traffic.remote = super::line::plain(line.connection.remote_address());
+            traffic.remote = plain(line.connection.remote_address());
         };
         self.engine.peers(&costs)
     }

@@ -1,7 +1,6 @@
 //! One connection: the handshake that both sides must pass before anything is said, and the tasks that move bytes
 //! between its streams and the engine. Nothing here decides about records.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
@@ -421,10 +420,4 @@ async fn say_control(mut writing: Writing, mut messages: mpsc::Receiver<Message>
         }
     }
     End::Gone
-}
-
-/// An address as people write it.
-pub(super) fn plain(address: SocketAddr) -> SocketAddr {
-    let ip: IpAddr = address.ip().to_canonical();
-    SocketAddr::new(ip, address.port())
 }
