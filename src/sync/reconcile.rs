@@ -436,7 +436,9 @@ impl Keyed {
 
 fn sum(hashed: &[RecordId]) -> [u8; 16] {
     let mut tally = Tally::default();
-    hashed.iter().for_each(|id| tally.add(id));
+    for id in hashed {
+        tally.add(id);
+    }
     tally.fingerprint()
 }
 

@@ -269,9 +269,8 @@ impl Evil {
     /// Says that it has so many records, when next asked: many more than the node, which then asks for all of them.
     pub async fn claim(&mut self, count: u64) {
         let asked = loop {
-            match hear(&mut self.control.1).await.unwrap() {
-                Message::Root(root) => break root,
-                _ => {}
+            if let Message::Root(root) = hear(&mut self.control.1).await.unwrap() {
+                break root;
             }
         };
         say(&mut self.control.0, &Message::RootIs(Root { count, fingerprint: [1; 16], ..asked })).await;

@@ -321,7 +321,9 @@ impl Hub {
         let lines = links.iter().filter(|link| self.lines.contains_key(link));
         let (room, full): (Vec<LinkId>, Vec<LinkId>) =
             lines.partition(|link| self.lines.get(link).is_some_and(Line::takes_gossip));
-        full.into_iter().for_each(|link| self.dropped(link));
+        for link in full {
+            self.dropped(link);
+        }
         if room.is_empty() {
             return;
         }

@@ -1,7 +1,11 @@
+//! What a comparison promises: the differences, at a bounded cost, whatever the peer says.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::record::Millis;
-use proptest::prelude::*;
-use std::collections::BTreeSet;
 
 fn point(time: u64, id: u64) -> Point {
     (Millis(time), RecordId(hash("test", &NetworkId([0; 32]), &[&id.to_be_bytes(), &time.to_be_bytes()])))
