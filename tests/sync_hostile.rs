@@ -125,22 +125,24 @@ async fn a_record_replayed_ten_thousand_times_is_known() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_readers_hold_up_nobody() {
-    /// More than have a place, in each way of asking.
-    const SLOW: u8 = (ANSWERS_MAX / ANSWERS_PER_PEER) as u8 + STREAMS_MAX as u8;
-    let beside = Beside::new().await;
-    let links = beside.network.links();
+    /// Several times as many as have a place, in each way of asking.
+    const SLOW: u8 = (ANSWERS_MAX / ANSWERS_PER_PEER + 2 * STREAMS_MAX) as u8;
+    // No other honest node is told of, so the target is who serves.
+    let network = Network::new(1);
+    let target = Honest::start(&network, 10, &[]);
+    let links = network.links();
     let begun = now().0 - 30_000;
-    let records: Vec<_> = (0..5_000).map(|n| beside.network.record(n, Millis(begun + n), &links)).collect();
-    let ids: Vec<RecordId> = records.iter().map(|record| record.id(&beside.network.id)).collect();
-    beside.target.store.ingest(records.clone(), lfdns::store::Source::Import);
+    let records: Vec<_> = (0..5_000).map(|n| network.record(n, Millis(begun + n), &links)).collect();
+    let ids: Vec<RecordId> = records.iter().map(|record| record.id(&network.id)).collect();
+    target.store.ingest(records.clone(), lfdns::store::Source::Import);
     // Each asks in all the ways there are, reads none of it or says no more, and once it is given up asks again.
     let mut held = Vec::new();
     for key in 66..66 + SLOW {
-        let evil = Evil::enter(&beside.target, &beside.network.id, key).await;
+        let evil = Evil::enter_by(narrow_caller(key), &target, &network.id, key).await;
         for n in 0..BIDI_STREAMS_MAX - 1 {
-            let ask = match n % 3 {
+            let ask = match n {
                 0 => Message::Since(FIRST),
-                1 => Message::Compare { salt: [1; 16], until: now() },
+                1 | 3 => Message::Compare { salt: [1; 16], until: now() },
                 _ => Message::Want(ids[..1_024].to_vec()),
             };
             let connection = evil.connection.clone();
@@ -153,18 +155,16 @@ async fn slow_readers_hold_up_nobody() {
         }
         held.push(evil);
     }
-    let wanted = beside.target.store.stats().unwrap().records;
-    // One that comes now and knows nobody else streams everything.
-    let late = Honest::start(&beside.network, 12, &[&beside.target]);
+    let wanted = target.store.stats().unwrap().records;
+    // One that comes now streams everything.
+    let late = Honest::start(&network, 12, &[&target]);
     until("a newcomer has everything", || late.store.stats().unwrap().records >= wanted).await;
-    // And one that has most of it compares and fetches the rest.
-    let near = Honest::empty(&beside.network);
-    near.0.ingest(records[..4_000].to_vec(), lfdns::store::Source::Import);
-    let near = Honest::on(near.0, near.1, 13, vec![beside.target.address()]);
+    late.service.stop().await;
+    // One that has most of it compares and fetches the rest.
+    let (store, home) = Honest::empty(&network);
+    store.ingest(records[..4_000].to_vec(), lfdns::store::Source::Import);
+    let near = Honest::on(store, home, 13, vec![target.address()]);
     until("another has the rest", || near.store.stats().unwrap().records >= wanted).await;
-    for n in 0..10 {
-        beside.is_served(n).await;
-    }
     drop(held);
 }
 
@@ -327,7 +327,7 @@ async fn what_a_stream_brought_is_kept_and_who_streams_out_of_order_goes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_peer_of_another_version_is_not_to_blame() {
     let beside = Beside::new().await;
-    let mut later = Evil::prove(&beside.target, &beside.network.id, 66).await;
+    let mut later = Evil::prove(caller(66), &beside.target, &beside.network.id).await;
     let hello = lfdns::sync::wire::Hello { instance: 1, clock: now(), port: 0, synchronised: true };
     let mut bytes = frame(&Message::Hello(hello));
     bytes[VERSION_AT] += 1;
@@ -337,7 +337,7 @@ async fn a_peer_of_another_version_is_not_to_blame() {
     let _updated = beside.evil().await;
     until("it is let in once it speaks ours", || beside.keeps(66)).await;
 
-    let mut wrong = Evil::prove(&beside.target, &beside.network.id, 67).await;
+    let mut wrong = Evil::prove(caller(67), &beside.target, &beside.network.id).await;
     say(&mut wrong.control.0, &Message::Done).await;
     wrong.thrown_out().await;
     let again = Evil::enter(&beside.target, &beside.network.id, 67).await;

@@ -216,6 +216,17 @@ pub fn caller(key: u8) -> Endpoint {
 
 /// One that calls from this address.
 pub fn caller_from(ip: [u8; 4], key: u8) -> Endpoint {
+    caller_with(ip, key, quinn::TransportConfig::default())
+}
+
+/// One that lets next to nothing be on its way, so that whatever it does not read is not sent.
+pub fn narrow_caller(key: u8) -> Endpoint {
+    let mut transport = quinn::TransportConfig::default();
+    transport.stream_receive_window(1_024_u32.into());
+    caller_with([127, 0, 0, 1], key, transport)
+}
+
+fn caller_with(ip: [u8; 4], key: u8, transport: quinn::TransportConfig) -> Endpoint {
     let der = PrivatePkcs8KeyDer::from_pem_slice(node_pem(key).as_bytes()).unwrap();
     let key = ring::sign::any_eddsa_type(&der).unwrap();
     let public = key.public_key().unwrap();
@@ -227,7 +238,8 @@ pub fn caller_from(ip: [u8; 4], key: u8) -> Endpoint {
         .with_custom_certificate_verifier(Arc::new(AnyKey))
         .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(Arc::new(certified))));
     tls.alpn_protocols = vec![b"lfdns/1".to_vec()];
-    let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    config.transport_config(Arc::new(transport));
     let mut endpoint = Endpoint::client(SocketAddr::from((ip, 0))).unwrap();
     endpoint.set_default_client_config(config);
     endpoint
@@ -249,15 +261,18 @@ pub fn proof(connection: &Connection, network: &NetworkId) -> [u8; 32] {
 
 impl Evil {
     pub async fn enter(target: &Honest, network: &NetworkId, key: u8) -> Evil {
-        let mut evil = Evil::prove(target, network, key).await;
+        Evil::enter_by(caller(key), target, network, key).await
+    }
+
+    pub async fn enter_by(endpoint: Endpoint, target: &Honest, network: &NetworkId, key: u8) -> Evil {
+        let mut evil = Evil::prove(endpoint, target, network).await;
         let hello = Hello { instance: u64::from(key), clock: now(), port: 0, synchronised: true };
         say(&mut evil.control.0, &Message::Hello(hello)).await;
         evil
     }
 
     /// Both sides have proved themselves; the node awaits a Hello.
-    pub async fn prove(target: &Honest, network: &NetworkId, key: u8) -> Evil {
-        let endpoint = caller(key);
+    pub async fn prove(endpoint: Endpoint, target: &Honest, network: &NetworkId) -> Evil {
         let connection = endpoint.connect(target.service.address(), "lfdns").unwrap().await.unwrap();
         let mut control = connection.open_bi().await.unwrap();
         say(&mut control.0, &Message::Proof(proof(&connection, network))).await;

@@ -89,8 +89,11 @@ impl Piece {
             if piece.frames.len() >= WRITE_BYTES {
                 break;
             }
-            if let Some(sent) = snapshot.sent(id)? {
-                piece.add(&sent);
+            match snapshot.sent(id) {
+                Ok(Some(sent)) => piece.add(&sent),
+                Ok(None) => {}
+                // One that cannot be read keeps nobody from the others.
+                Err(error) => tracing::warn!(%error, %id, "a record could not be read"),
             }
             piece.answered += 1;
         }
