@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use lfdns::record::{Millis, NetworkId, Owner, RecordId, Rules, found, hash};
 use lfdns::store::{Clock, Config, Point, Ranges, Store};
-use lfdns::sync::reconcile::{Scope, Set, Side};
+use lfdns::sync::reconcile::{Scope, Side};
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
 use rusqlite::{Connection, params};
 
@@ -157,20 +157,20 @@ fn row(number: u64) -> i64 {
 fn session(lagging: &Ranges, whole: &Ranges) -> Cost {
     let begin = Instant::now();
     let scope = Scope { salt: [7; 16], until: (Millis(START + (1 << 40)), RecordId([0; 32])) };
-    let (mut asks, mut answers) = (Side::new(lagging, scope), Side::new(whole, scope));
-    let mut turn = asks.open().unwrap();
+    let (mut asks, mut answers) = (Side::new(scope), Side::new(scope));
+    let mut turn = asks.open(&lagging.reader().unwrap()).unwrap();
     let (mut bytes, mut turns) = (turn.len(), 1);
     let mut asking = false;
-    while let Some(reply) = take(if asking { &mut asks } else { &mut answers }, &turn) {
+    let mut take = |asking: bool, turn: &[u8]| {
+        let (side, set) = if asking { (&mut asks, lagging) } else { (&mut answers, whole) };
+        side.answer(&set.reader().unwrap(), turn).unwrap()
+    };
+    while let Some(reply) = take(asking, &turn) {
         (bytes, turns, asking, turn) = (bytes + reply.len(), turns + 1, !asking, reply);
     }
     let time = begin.elapsed();
     let found = answers.finish().have.len() as u64;
     Cost { bytes, turns, time, found }
-}
-
-fn take<S: Set>(side: &mut Side<'_, S>, turn: &[u8]) -> Option<Vec<u8>> {
-    side.answer(turn).unwrap()
 }
 
 fn vector(points: &[Point]) -> NegentropyStorageVector {

@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 use lfdns::record::{Link, Millis, RecordId};
 use lfdns::store::FIRST;
 use lfdns::sync::face::Peers;
+use lfdns::sync::limits::{
+    ANSWERS_MAX, ANSWERS_PER_PEER, BIDI_STREAMS_MAX, COMPARE_WINDOW, CONTROL_RATE, CONTROL_WINDOW,
+    STREAMS_MAX,
+};
 use lfdns::sync::wire::{FRAME_MAX, Message, Root};
 use wirepeer::*;
 
@@ -45,7 +49,7 @@ async fn a_peer_of_another_network_learns_nothing() {
 
     // Nor does an honest node of the other network, which dials.
     let stranger = Honest::start(&elsewhere, 67, &[&beside.target]);
-    until("it has tried", || stranger.service.peers().iter().any(|peer| peer.failures > 0)).await;
+    until("it has tried", || stranger.service.peers().unwrap().iter().any(|peer| peer.failures > 0)).await;
     assert!(stranger.connected().is_empty() && !beside.keeps(67));
     beside.is_served(1).await;
 }
@@ -73,7 +77,9 @@ async fn frames_that_are_too_long_or_out_of_place_end_the_connection() {
         let _ = evil.control.0.write_all(bytes).await;
         evil.thrown_out().await;
     }
-    for (key, bytes) in [(70, &oversized[..]), (71, &misplaced)] {
+    // What costs nothing to say would be heard at no cost to whoever says it.
+    let empty = frame(&Message::Announce(Vec::new()));
+    for (key, bytes) in [(70, &oversized[..]), (71, &misplaced), (74, &empty)] {
         let evil = Evil::enter(&beside.target, &beside.network.id, key).await;
         let _ = evil.gossip().await.write_all(bytes).await;
         evil.thrown_out().await;
@@ -119,32 +125,46 @@ async fn a_record_replayed_ten_thousand_times_is_known() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_readers_hold_up_nobody() {
-    let beside = Beside::new().await;
-    let links = beside.network.links();
+    /// Several times as many as have a place, in each way of asking.
+    const SLOW: u8 = (ANSWERS_MAX / ANSWERS_PER_PEER + 2 * STREAMS_MAX) as u8;
+    // No other honest node is told of, so the target is who serves.
+    let network = Network::new(1);
+    let target = Honest::start(&network, 10, &[]);
+    let links = network.links();
     let begun = now().0 - 30_000;
-    let records = (0..3_000).map(|n| beside.network.record(n, Millis(begun + n), &links)).collect();
-    beside.target.store.ingest(records, lfdns::store::Source::Import);
-    // Each asks for everything, in all the ways there are, and reads none of it.
+    let records: Vec<_> = (0..5_000).map(|n| network.record(n, Millis(begun + n), &links)).collect();
+    let ids: Vec<RecordId> = records.iter().map(|record| record.id(&network.id)).collect();
+    target.store.ingest(records.clone(), lfdns::store::Source::Import);
+    // Each asks in all the ways there are, reads none of it or says no more, and once it is given up asks again.
     let mut held = Vec::new();
-    for key in 66..70 {
-        let evil = Evil::enter(&beside.target, &beside.network.id, key).await;
-        for n in 0..7 {
-            let mut stream = evil.connection.open_bi().await.unwrap();
-            match n % 2 {
-                0 => say(&mut stream.0, &Message::Since(FIRST)).await,
-                _ => say(&mut stream.0, &Message::Compare { salt: [1; 16], until: now() }).await,
-            }
-            held.push(stream);
+    for key in 66..66 + SLOW {
+        let evil = Evil::enter_by(narrow_caller(key), &target, &network.id, key).await;
+        for n in 0..BIDI_STREAMS_MAX - 1 {
+            let ask = match n {
+                0 => Message::Since(FIRST),
+                1 | 3 => Message::Compare { salt: [1; 16], until: now() },
+                _ => Message::Want(ids[..1_024].to_vec()),
+            };
+            let connection = evil.connection.clone();
+            tokio::spawn(async move {
+                while let Ok((mut send, _unread)) = connection.open_bi().await {
+                    say(&mut send, &ask).await;
+                    let _ = send.stopped().await;
+                }
+            });
         }
-        held.push(evil.control);
+        held.push(evil);
     }
-    // One that comes now needs a comparison and fetches, not only what is pushed.
-    let late = Honest::start(&beside.network, 12, &[&beside.other]);
-    let wanted = beside.target.store.stats().unwrap().records;
+    let wanted = target.store.stats().unwrap().records;
+    // One that comes now streams everything.
+    let late = Honest::start(&network, 12, &[&target]);
     until("a newcomer has everything", || late.store.stats().unwrap().records >= wanted).await;
-    for n in 0..10 {
-        beside.is_served(n).await;
-    }
+    late.service.stop().await;
+    // One that has most of it compares and fetches the rest.
+    let (store, home) = Honest::empty(&network);
+    store.ingest(records[..4_000].to_vec(), lfdns::store::Source::Import);
+    let near = Honest::on(store, home, 13, vec![target.address()]);
+    until("another has the rest", || near.store.stats().unwrap().records >= wanted).await;
     drop(held);
 }
 
@@ -158,25 +178,67 @@ async fn a_flood_of_control_messages_ends_the_connection() {
     beside.is_served(1).await;
 }
 
+/// Asks for a comparison; its answer is heard on the stream that comes back.
+async fn ask_to_compare(evil: &Evil) -> (quinn::SendStream, quinn::RecvStream) {
+    let (mut send, receive) = evil.connection.open_bi().await.unwrap();
+    say(&mut send, &Message::Compare { salt: [0; 16], until: now() }).await;
+    say(&mut send, &Message::Turn(vec![5, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9])).await;
+    (send, receive)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_comparisons_is_answered_slowly() {
+    /// An answer takes milliseconds.
+    const NO_ANSWER: Duration = Duration::from_secs(2);
     let beside = Beside::new().await;
     let evil = beside.evil().await;
-    let mut answered = 0;
-    let flood = async {
-        for _ in 0..2_000 {
-            let Ok((mut send, mut receive)) = evil.connection.open_bi().await else { break };
-            say(&mut send, &Message::Compare { salt: [0; 16], until: now() }).await;
-            say(&mut send, &Message::Turn(Vec::new())).await;
-            let _ = send.finish();
-            hear(&mut receive).await;
-            answered += 1;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_secs(15), flood).await.is_err(), "it waits");
-    assert!(answered <= lfdns::sync::limits::COMPARE_RATE, "{answered} in one window");
+    for n in 0..lfdns::sync::limits::COMPARE_RATE {
+        let (_send, mut receive) = ask_to_compare(&evil).await;
+        assert!(hear(&mut receive).await.is_some(), "number {n} is answered");
+    }
+    let (_send, mut receive) = ask_to_compare(&evil).await;
+    assert!(tokio::time::timeout(NO_ANSWER, hear(&mut receive)).await.is_err(), "one more is not");
     beside.is_served(1).await;
     assert!(beside.keeps(66), "to compare often is no crime");
+
+    // Whoever comes again does not begin anew, and leaves nothing behind.
+    let runtime = tokio::runtime::Handle::current();
+    let tasks = || runtime.metrics().num_alive_tasks();
+    evil.connection.close(0_u32.into(), b"");
+    until("it has gone", || !beside.keeps(66)).await;
+    let before = tasks();
+    for _ in 0..5 {
+        let again = beside.evil().await;
+        let mut asked = Vec::new();
+        for _ in 0..ANSWERS_PER_PEER {
+            asked.push(ask_to_compare(&again).await);
+        }
+        let answered = tokio::time::timeout(NO_ANSWER / 4, hear(&mut asked[0].1)).await;
+        assert!(answered.is_err(), "it is remembered");
+        again.connection.close(0_u32.into(), b"");
+        until("it has gone again", || !beside.keeps(66)).await;
+    }
+    let begun = Instant::now();
+    // Its own endpoints have tasks too, one each.
+    until("nothing waits for it any more", || tasks() <= before + 5).await;
+    assert!(begun.elapsed() < COMPARE_WINDOW / 3, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_control_messages_goes_on_where_it_ended() {
+    let beside = Beside::new().await;
+    let some = frame(&Message::Peers(Vec::new())).repeat(CONTROL_RATE as usize * 3 / 4);
+    let mut evil = beside.evil().await;
+    evil.control.0.write_all(&some).await.unwrap();
+    // An answer shows that all of it was heard.
+    let root = Root { until: now(), count: 1, fingerprint: [0; 16], synchronised: true };
+    say(&mut evil.control.0, &Message::Root(root)).await;
+    while !matches!(hear(&mut evil.control.1).await.unwrap(), Message::RootIs(_)) {}
+    evil.connection.close(0_u32.into(), b"");
+    until("it has gone", || !beside.keeps(66)).await;
+    let mut again = beside.evil().await;
+    let _ = again.control.0.write_all(&some).await;
+    assert!(again.thrown_out().await < CONTROL_WINDOW);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -212,6 +274,74 @@ async fn a_peer_whose_address_changes_stays_connected() {
         }
     }
     assert!(beside.keeps(66));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_was_not_asked_for_ends_the_connection() {
+    let beside = Beside::new().await;
+    let links = beside.network.links();
+    let (asked, other) = (beside.network.record(1, now(), &links), beside.network.record(2, now(), &links));
+    let evil = beside.evil().await;
+    let id = asked.id(&beside.network.id);
+    let mut gossip = evil.gossip().await;
+    gossip.write_all(&frame(&Message::Announce(vec![id]))).await.unwrap();
+    let (mut send, _receive, question) = evil.asked().await;
+    assert_eq!(question, Message::Want(vec![id]));
+    let _ = send.write_all(&record_frame(&other)).await;
+    evil.thrown_out().await;
+    assert!(!beside.target.holds(&other.id(&beside.network.id)));
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_stream_brought_is_kept_and_who_streams_out_of_order_goes() {
+    let beside = Beside::new().await;
+    let links = beside.network.links();
+    let begun = now().0 - 30_000;
+    let records: Vec<_> = (0..20).map(|n| beside.network.record(n, Millis(begun + n), &links)).collect();
+    let holds = |n: usize| beside.target.holds(&records[n].id(&beside.network.id));
+
+    let mut evil = Evil::enter(&beside.target, &beside.network.id, 67).await;
+    evil.claim(100_000).await;
+    let (mut send, _receive, question) = evil.asked().await;
+    assert!(matches!(question, Message::Since(_)));
+    for record in &records[..10] {
+        send.write_all(&record_frame(record)).await.unwrap();
+    }
+    send.finish().unwrap();
+    until("what came before the end is here", || (0..10).all(holds)).await;
+    assert!(beside.keeps(67), "to end early is no crime");
+    evil.connection.close(0_u32.into(), b"");
+
+    let mut evil = beside.evil().await;
+    evil.claim(100_000).await;
+    let (mut send, _receive, _) = evil.asked().await;
+    for n in [10, 12, 11] {
+        let _ = send.write_all(&record_frame(&records[n])).await;
+    }
+    evil.thrown_out().await;
+    until("what was in order is here", || holds(10) && holds(12)).await;
+    beside.is_served(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_of_another_version_is_not_to_blame() {
+    let beside = Beside::new().await;
+    let mut later = Evil::prove(caller(66), &beside.target, &beside.network.id).await;
+    let hello = lfdns::sync::wire::Hello { instance: 1, clock: now(), port: 0, synchronised: true };
+    let mut bytes = frame(&Message::Hello(hello));
+    bytes[VERSION_AT] += 1;
+    later.control.0.write_all(&bytes).await.unwrap();
+    later.thrown_out().await;
+    assert!(!beside.keeps(66));
+    let _updated = beside.evil().await;
+    until("it is let in once it speaks ours", || beside.keeps(66)).await;
+
+    let mut wrong = Evil::prove(caller(67), &beside.target, &beside.network.id).await;
+    say(&mut wrong.control.0, &Message::Done).await;
+    wrong.thrown_out().await;
+    let again = Evil::enter(&beside.target, &beside.network.id, 67).await;
+    again.thrown_out().await;
 }
 
 /// Carries packets between two sockets; a handful at a time, last first.
@@ -258,9 +388,7 @@ async fn stream_data_out_of_order_is_put_in_order() {
     let begun = now().0 - 30_000;
     let records = (0..6_000).map(|n| network.record(n, Millis(begun + n), &links)).collect();
     target.store.ingest(records, lfdns::store::Source::Import);
-    let home = tempfile::tempdir().unwrap();
-    let config = lfdns::store::Config { min_free: 0, ..lfdns::store::Config::default() };
-    let store = lfdns::store::Store::create(home.path(), &network.genesis, &config, clock()).unwrap();
+    let (store, home) = Honest::empty(&network);
     let through = lfdns::sync::PeerAddress::of(shuffle(target.service.address()), Some(target.service.key()));
     let late = Honest::on(store, home, 12, vec![through]);
     let wanted = target.store.stats().unwrap().records;
@@ -301,17 +429,26 @@ async fn announcements_of_what_does_not_exist_are_bounded_and_forgotten() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_connections_does_not_lock_others_out() {
     let beside = Beside::new().await;
-    let flood: Vec<_> = (0..8).map(|key| caller(100 + key)).collect();
-    let mut connecting = Vec::new();
-    for n in 0..400 {
-        let connect = flood[n % flood.len()].connect(beside.target.service.address(), "lfdns");
-        // Kept: each waits at the door, or holds its place without a word.
-        connecting.push(tokio::spawn(async move { connect.unwrap().await }));
-    }
+    let target = beside.target.service.address();
+    // All from one address, and each for as long as it takes: it waits at the door, or holds its place without a word
+    // until it is let go.
+    let callers: Vec<_> = (100..108).map(|key| caller_from([127, 0, 0, 2], key)).collect();
+    let flooding: Vec<_> = (0..64)
+        .map(|n| {
+            let from = callers[n % callers.len()].clone();
+            tokio::spawn(async move {
+                loop {
+                    let Ok(connection) = from.connect(target, "lfdns").unwrap().await else { continue };
+                    connection.closed().await;
+                }
+            })
+        })
+        .collect();
     beside.is_served(1).await;
     let late = Honest::start(&beside.network, 12, &[&beside.target]);
     until("a newcomer gets in", || late.connected().contains(&beside.target.service.key())).await;
-    connecting.iter().for_each(tokio::task::JoinHandle::abort);
+    assert!(flooding.iter().all(|flood| !flood.is_finished()), "the flood went on");
+    flooding.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,10 +19,10 @@ fn point((time, number): (u64, u64)) -> Point {
 
 fn ours(here: &[Point], there: &[Point]) -> Differences {
     let scope = Scope { salt: [9; 16], until: (Millis(1 << 40), RecordId([0; 32])) };
-    let (mut asks, mut answers) = (Side::new(here, scope), Side::new(there, scope));
-    let mut turn = asks.open().unwrap();
-    while let Some(reply) = answers.answer(&turn).unwrap() {
-        let Some(next) = asks.answer(&reply).unwrap() else { break };
+    let (mut asks, mut answers) = (Side::new(scope), Side::new(scope));
+    let mut turn = asks.open(here).unwrap();
+    while let Some(reply) = answers.answer(there, &turn).unwrap() {
+        let Some(next) = asks.answer(here, &reply).unwrap() else { break };
         turn = next;
     }
     let ids = |found: Vec<RecordId>| found.into_iter().map(|id| id.0).collect();

@@ -10,8 +10,12 @@ mod node;
 #[path = "common/skip.rs"]
 mod skip;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex};
+use std::thread;
 
 use edge::{Ask, TXT, udp};
 use lfdns::api::json::Status;
@@ -146,7 +150,7 @@ fn a_node_that_comes_back_at_another_address_is_found_again() {
     let before = first.quic;
     assert_eq!(first.stop().code(), Some(0));
     // Its port is taken meanwhile, so that it cannot come back to it.
-    let _taken = std::net::UdpSocket::bind(before).unwrap();
+    let _taken = UdpSocket::bind(before).unwrap();
     let first = one.node();
     assert_ne!(first.quic, before);
     one.run(["set", "moved", "here now"]).well();
@@ -158,7 +162,7 @@ fn a_node_that_comes_back_at_another_address_is_found_again() {
     until(|| std::fs::read_to_string(&file).unwrap(), |saved| saved.contains(&place));
     let before = second.quic;
     second.kill();
-    let _taken = std::net::UdpSocket::bind(before).unwrap();
+    let _taken = UdpSocket::bind(before).unwrap();
     let second = two.node();
     assert_ne!(second.quic, before);
     two.run(["set", "moved too", "there now"]).well();
@@ -207,6 +211,49 @@ fn a_node_never_in_agreement_denies_nothing_and_afterwards_it_always_does() {
     assert_eq!(two.json(["status"])["Ready"], true);
 }
 
+/// Stands between a node and whoever calls it, and lets only so much of what the node says through: whoever is called
+/// by way of it takes as long as is wanted, on whatever machine.
+struct Relay {
+    address: SocketAddr,
+    /// Bytes that may still pass.
+    may_pass: Arc<AtomicUsize>,
+}
+
+impl Relay {
+    fn before(node: SocketAddr) -> Relay {
+        let inside = UdpSocket::bind("127.0.0.1:0").unwrap();
+        // From an address at which nobody listens: the node shall not call back past the relay.
+        let outside = UdpSocket::bind("127.0.0.2:0").unwrap();
+        outside.connect(node).unwrap();
+        let address = inside.local_addr().unwrap();
+        let (may_pass, caller) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(None)));
+        let (back, forth) = (inside.try_clone().unwrap(), outside.try_clone().unwrap());
+        let (left, known) = (Arc::clone(&may_pass), Arc::clone(&caller));
+        // Both threads end with the test's process.
+        thread::spawn(move || {
+            let mut packet = [0; 2_048];
+            loop {
+                // A node that was killed leaves errors behind.
+                let Ok((len, from)) = inside.recv_from(&mut packet) else { continue };
+                *known.lock().unwrap() = Some(from);
+                let _ = forth.send(&packet[..len]);
+            }
+        });
+        thread::spawn(move || {
+            let mut packet = [0; 2_048];
+            loop {
+                let Ok(len) = outside.recv(&mut packet) else { continue };
+                let to: Option<SocketAddr> = *caller.lock().unwrap();
+                let pass = |left: usize| left.checked_sub(len);
+                if let (Some(to), Ok(_)) = (to, left.fetch_update(Relaxed, Relaxed, pass)) {
+                    let _ = back.send_to(&packet[..len], to);
+                }
+            }
+        });
+        Relay { address, may_pass }
+    }
+}
+
 #[test]
 fn a_first_synchronisation_that_was_cut_short_goes_on() {
     let (one, first) = founded();
@@ -216,13 +263,17 @@ fn a_first_synchronisation_that_was_cut_short_goes_on() {
     assert_eq!(made.accepted as usize, MANY);
     let total = remote(&first).status().unwrap().db_record_count;
     let two = Home::new();
-    let invitation = two.file("friend.json", one.json(["network", "show"]).to_string());
+    let relay = Relay::before(first.quic);
+    let mut invitation = one.json(["network", "show"]);
+    invitation["peers"] = json!([format!("{}#{}", relay.address, key(&one).as_str().unwrap())]);
+    let invitation = two.file("friend.json", invitation.to_string());
     two.run(["network", "join", &invitation.display().to_string()]).well();
 
     let streaming = |status: &Status| status.catching_up.is_some();
     let founding = total - MANY as u64;
-    // Killed as soon as it has begun, and once more when something of it is there.
-    for some in [0, founding + 1] {
+    // Killed when it has begun, and once more when something of it is there.
+    for (pass, some) in [(64 << 10, 0), (640 << 10, founding + 1)] {
+        relay.may_pass.store(pass, Relaxed);
         let second = two.node();
         assert_eq!(ask(&second, "absent").rcode, SERVFAIL);
         let status = || remote(&second).status().unwrap();
@@ -232,6 +283,7 @@ fn a_first_synchronisation_that_was_cut_short_goes_on() {
         assert_eq!(checked["whole"], true, "{checked}");
         println!("killed when it had {} of {total}; it has {}", had.db_record_count, checked["records"]);
     }
+    relay.may_pass.store(usize::MAX, Relaxed);
     let second = two.node();
     let done = |status: &Status| status.db_record_count == total && status.synchronised;
     until(|| remote(&second).status().unwrap(), done);

@@ -45,7 +45,7 @@ pub use config::{BOOK_MAX, Clock, Config, Durability, FINDINGS_MAX, PRESENCE_MAX
 pub use error::{QueueFull, Refusal, StoreError};
 pub use feed::{Changed, Classifier, Commit, Subscriber};
 pub use query::{Contender, Group, Listed, Listing, Query, Range};
-pub use ranges::{Part, Ranges, divide_points};
+pub use ranges::{Part, RangeReader, Ranges, divide_points};
 pub use sending::Encoded;
 pub use snapshot::{Head, Presence, Row, Snapshot};
 pub use stream::{EXPORT_HEAD_BYTES, ExportReader, Progress};

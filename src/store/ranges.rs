@@ -117,25 +117,61 @@ impl Ranges {
         self.tree.read().total()
     }
 
+    /// For many questions in a row: one snapshot serves them all. Not to be kept for long.
+    pub fn reader(&self) -> Result<RangeReader, StoreError> {
+        Ok(RangeReader { snapshot: self.readers.snapshot()?, tree: Arc::clone(&self.tree) })
+    }
+
+    /// Those from `low` and below `high`.
+    pub fn tally(&self, low: &Point, high: &Point) -> Result<Tally, StoreError> {
+        self.reader()?.tally(low, high)
+    }
+
+    /// See [`RangeReader::divide`].
+    pub fn divide(&self, low: &Point, high: &Point, parts: usize) -> Result<Vec<Part>, StoreError> {
+        self.reader()?.divide(low, high, parts)
+    }
+
+    /// At most `limit` records from `low` and below `high`, in order.
+    pub fn list(&self, low: &Point, high: &Point, limit: usize) -> Result<Vec<Point>, StoreError> {
+        self.reader()?.list(low, high, limit)
+    }
+
+    /// Compares the tree with the records: what is wrong, in words. Right only while nothing is written.
+    pub fn check(&self) -> Result<Option<String>, StoreError> {
+        let fresh = Ranges::build(&self.readers)?.total();
+        let kept = self.total();
+        Ok((fresh != kept).then(|| {
+            format!("fingerprint tree: it counts {} records, the store holds {}", kept.count, fresh.count)
+        }))
+    }
+}
+
+/// Answers about ranges, from one snapshot. What is committed meanwhile may be counted already and not be listed yet: two
+/// nodes then compare once more.
+pub struct RangeReader {
+    snapshot: Snapshot,
+    tree: Arc<RwLock<Tree>>,
+}
+
+impl RangeReader {
     /// Those from `low` and below `high`.
     pub fn tally(&self, low: &Point, high: &Point) -> Result<Tally, StoreError> {
         if low >= high {
             return Ok(Tally::default());
         }
-        let snapshot = self.readers.snapshot()?;
         let tree = self.tree.read();
-        Ok(below(&tree, &snapshot, high)?.minus(&below(&tree, &snapshot, low)?))
+        Ok(below(&tree, &self.snapshot, high)?.minus(&below(&tree, &self.snapshot, low)?))
     }
 
     /// Cuts a range into some `parts` of about equal size, each with where it ends and its tally; the last ends
     /// at `high`. Small ranges are cut exactly, large ones where that costs no listing.
     pub fn divide(&self, low: &Point, high: &Point, parts: usize) -> Result<Vec<Part>, StoreError> {
-        let snapshot = self.readers.snapshot()?;
         let tree = self.tree.read();
-        let begin = below(&tree, &snapshot, low)?;
-        let all = below(&tree, &snapshot, high)?.minus(&begin);
+        let begin = below(&tree, &self.snapshot, low)?;
+        let all = below(&tree, &self.snapshot, high)?.minus(&begin);
         if all.count <= EXACT_MAX {
-            return Ok(divide_points(&snapshot.points(low, Some(high), usize::MAX)?, high, parts));
+            return Ok(divide_points(&self.snapshot.points(low, Some(high), usize::MAX)?, high, parts));
         }
         let (mut ends, mut last) = (Vec::with_capacity(parts), begin);
         for part in 1..parts as u64 {
@@ -153,7 +189,7 @@ impl Ranges {
 
     /// At most `limit` records from `low` and below `high`, in order.
     pub fn list(&self, low: &Point, high: &Point, limit: usize) -> Result<Vec<Point>, StoreError> {
-        self.readers.snapshot()?.points(low, Some(high), limit)
+        self.snapshot.points(low, Some(high), limit)
     }
 }
 

@@ -2,7 +2,7 @@
 //! without a key the first one seen there is pinned.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,19 @@ use crate::record::OwnerKey;
 
 /// Bytes of a host name at most (RFC 1035 §2.3.4).
 const HOST_MAX: usize = 253;
+
+/// An address as people write it: IPv4 as such, not within IPv6.
+pub fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// What counts as one place: an IPv4 address; of IPv6 a /64, as that is the least a customer has.
+pub fn place(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from(u128::from(ip) >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
 
 /// A node's Ed25519 public key. Written in z-base-32, 52 characters.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,7 +77,7 @@ pub struct PeerAddress {
 impl PeerAddress {
     /// A socket address and whose it is.
     pub fn of(address: SocketAddr, key: Option<NodeKey>) -> PeerAddress {
-        PeerAddress { host: address.ip().to_canonical().to_string(), port: address.port(), key }
+        PeerAddress { host: plain(address).ip().to_string(), port: address.port(), key }
     }
 
     /// Those of the texts that name peers: the rules' list is not checked when they are admitted.
@@ -102,7 +115,7 @@ impl FromStr for PeerAddress {
         let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = match bare {
-            Some(v6) => v6.parse::<std::net::Ipv6Addr>().map_err(|_| wrong())?.to_string(),
+            Some(v6) => v6.parse::<Ipv6Addr>().map_err(|_| wrong())?.to_string(),
             None if host.is_empty() || host.len() > HOST_MAX || host.contains([':', '/', '@', ' ']) => {
                 return Err(wrong());
             }
@@ -135,6 +148,15 @@ mod tests {
         for text in ["192.0.2.1:9908", "[2001:db8::1]:1", "node.example:9908", &format!("h:1#{key}")] {
             assert_eq!(text.parse::<PeerAddress>().unwrap().to_string(), *text);
         }
+    }
+
+    #[test]
+    fn a_place_is_an_address_or_a_64() {
+        let at = |text: &str| place(text.parse().unwrap());
+        assert_eq!(at("2001:db8::1"), at("2001:db8::ffff:1"));
+        assert_ne!(at("2001:db8::1"), at("2001:db8:0:1::1"));
+        assert_ne!(at("192.0.2.1"), at("192.0.2.2"));
+        assert_eq!(at("::ffff:192.0.2.1"), at("192.0.2.1"));
     }
 
     #[test]

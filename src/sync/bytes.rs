@@ -19,6 +19,9 @@ pub enum WireError {
     /// A type this version does not know.
     #[error("its type {0} is unknown; a later version may know it")]
     Unknown(u8),
+    /// Another version of the protocol: nobody's fault.
+    #[error("its version is {0}, not this program's")]
+    Version(u8),
 }
 
 /// A message being read.

@@ -8,14 +8,16 @@
 //!   differ a session finds the differences, or, far behind, everything is streamed from a cursor.
 //! * peers: the [`Table`] says whom to dial; one connection a pair.
 
+mod came;
 mod compare;
 mod gossip;
 mod links;
 mod meter;
+mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 
 use smallvec::SmallVec;
@@ -29,8 +31,10 @@ use super::wire::{Hello, Message};
 use super::{NodeKey, PeerAddress};
 use crate::record::{Millis, RecordId};
 use crate::store::{Point, Tally, Verdict};
+use came::Arrivals;
 use links::Linked;
 use meter::Meter;
+use stream::Catching;
 
 /// Connections at a time at most, guests not counted.
 pub const LINKS_MAX: usize = 64;
@@ -64,6 +68,13 @@ pub const COMPARE_PAUSE_MS: u64 = 1_500;
 pub const COMPARE_PAUSE_MAX_MS: u64 = 20_000;
 /// How long after a stream that brought little the next is asked of the same peer, ms.
 pub const STREAM_PAUSE_MS: u64 = 60_000;
+/// How many records of a stream are new at least, of those judged in [`STREAM_JUDGED_MS`]: else it is given up, and
+/// another peer may give one. At the least rate of a stream, 16 KiB a second, that is records of 5 KiB.
+pub const STREAM_NEW_MIN: u64 = 64;
+/// See [`STREAM_NEW_MIN`], ms.
+pub const STREAM_JUDGED_MS: u64 = 20_000;
+/// Records of a stream that are taken beyond those the peer said it has: it may be given more meanwhile.
+pub const STREAM_SLACK: u64 = 65_536;
 /// Agreement counts only about a time as near as this to our own clock, ms: about the distant past everybody agrees.
 pub const AGREE_WITHIN_MS: u64 = 60_000;
 /// Comparisons this node leads at a time at most.
@@ -169,7 +180,8 @@ pub enum Input {
     Fetched(LinkId, Vec<RecordId>),
     /// A comparison has ended; `true`: this node led it. `None`: it failed.
     Compared(LinkId, bool, Option<Found>),
-    /// The stream from a cursor has ended after so many records.
+    /// The stream from a cursor has ended after so many records, all of them judged. Not after a
+    /// [`Action::StopCatchUp`].
     Caught(LinkId, u64),
     /// So many records went to a peer that asked for them.
     Gave(LinkId, u64),
@@ -196,6 +208,8 @@ pub enum Action {
     Audit(LinkId, Millis, u64),
     /// Stream everything from a cursor.
     CatchUp(LinkId, Point),
+    /// Stop that.
+    StopCatchUp(LinkId),
     /// Remember that this node was once in agreement with its network.
     Synchronised,
     /// Write the table of peers down.
@@ -215,8 +229,8 @@ pub struct Engine {
     probe_next: Millis,
     explore_next: Millis,
     wants: Wants,
-    /// Who sent what is on its way into the store.
-    came: HashMap<RecordId, Came>,
+    /// What is on its way into the store.
+    came: Arrivals,
     actions: VecDeque<Action>,
     catching_up: Option<Catching>,
     synchronised: bool,
@@ -224,31 +238,6 @@ pub struct Engine {
     agreed: Option<Millis>,
     records_in: Meter,
     records_out: Meter,
-}
-
-/// A record on its way into the store.
-#[derive(Clone, Debug, Default)]
-struct Came {
-    sources: SmallVec<[LinkId; 2]>,
-    until: Millis,
-    /// Those of them that sent it without its value.
-    bare: SmallVec<[LinkId; 1]>,
-}
-
-impl Came {
-    fn note(&mut self, source: LinkId) {
-        if !self.sources.contains(&source) {
-            self.sources.push(source);
-        }
-    }
-}
-
-/// A stream from a cursor that is under way.
-#[derive(Clone, Copy, Debug)]
-struct Catching {
-    link: LinkId,
-    done: u64,
-    total: u64,
 }
 
 impl Engine {
@@ -266,7 +255,7 @@ impl Engine {
             links: BTreeMap::new(),
             dialling: 0,
             wants: Wants::default(),
-            came: HashMap::new(),
+            came: Arrivals::default(),
             actions: VecDeque::new(),
             catching_up: None,
             synchronised,

@@ -1,5 +1,5 @@
 //! What the rest of the program sees of replication: who the peers are, how far behind this node is, and the
-//! few things one may ask for. the service in `net` is behind it; a store without a network has
+//! few things one may ask for. The service in `net` is behind it; a store without a network has
 //! [`Alone`].
 
 use std::net::SocketAddr;
@@ -107,6 +107,11 @@ pub enum PeersError {
     /// This node keeps no peers.
     #[error("this program keeps no peers")]
     Alone,
+    /// Replication has too much to do to answer.
+    #[error(
+        "replication is busy and has not answered; what was asked may still be done: look with `lfdns peer list`"
+    )]
+    Busy,
     /// They could not be written down.
     #[error("the peers could not be written down: {0}")]
     Storage(String),
@@ -114,10 +119,10 @@ pub enum PeersError {
 
 /// Replication, as others see it.
 pub trait Peers: Send + Sync {
-    /// How far it is.
+    /// How far it is, or was a moment ago; never waits.
     fn progress(&self) -> Progress;
     /// Everybody known, connected ones first.
-    fn peers(&self) -> Vec<Peer>;
+    fn peers(&self) -> Result<Vec<Peer>, PeersError>;
     /// Adds a peer for good and dials it soon.
     fn add(&self, address: PeerAddress) -> Result<(), PeersError>;
     /// Forgets a peer that was added, by its address or key, and disconnects it.
@@ -133,8 +138,8 @@ impl Peers for Alone {
         Progress { synchronised: true, ..Progress::default() }
     }
 
-    fn peers(&self) -> Vec<Peer> {
-        Vec::new()
+    fn peers(&self) -> Result<Vec<Peer>, PeersError> {
+        Ok(Vec::new())
     }
 
     fn add(&self, _: PeerAddress) -> Result<(), PeersError> {

@@ -14,6 +14,8 @@ pub const PENDING_PER_ADDRESS: usize = 16;
 pub const PER_ADDRESS_MAX: usize = 32;
 /// How long an address that did wrong is not answered at all.
 pub const UNANSWERED: Duration = Duration::from_mins(1);
+/// Addresses not answered at a time at most.
+pub const SILENCE_MAX: usize = 1_024;
 /// Bytes kept of one caller not yet looked at, and of all of them.
 pub const INCOMING_BYTES_MAX: u64 = 16 << 10;
 /// See [`INCOMING_BYTES_MAX`].
@@ -48,6 +50,10 @@ pub const CONTROL_QUEUE: usize = 64;
 pub const CONTROL_RATE: u32 = 200;
 /// See [`CONTROL_RATE`].
 pub const CONTROL_WINDOW: Duration = Duration::from_secs(10);
+/// Addresses are heard from a peer once in so long, ms.
+pub const PEERS_HEARD_MS: u64 = 5_000;
+/// Peers of whom it is remembered, by key, how much of this they took, connected or not.
+pub const DUES_MAX: usize = 1_024;
 /// Frames waiting for a gossip stream.
 pub const GOSSIP_QUEUE: usize = 4_096;
 /// Bytes of them.
@@ -57,13 +63,13 @@ pub const WRITE_PATIENCE: Duration = Duration::from_secs(20);
 /// A stream on which nothing arrives for so long is given up.
 pub const READ_PATIENCE: Duration = Duration::from_secs(15);
 
-/// Records of one peer between the wire and the verdict.
+/// Records of one peer between the wire and the engine, which has then heard the verdict.
 pub const INTAKE_RECORDS: usize = 4_096;
-/// Records of a stream from a cursor between the wire and the verdict: many in one transaction cost the least.
+/// Records of a stream from a cursor, likewise: many in one transaction cost the least.
 pub const STREAM_RECORDS: usize = 57_344;
-/// KiB of records of one peer between wire and verdict; of a stream.
+/// KiB of one peer's records, likewise; what each takes beside the bytes it came in counts.
 pub const INTAKE_KIB: usize = 8 << 10;
-/// See [`INTAKE_KIB`].
+/// KiB of a stream's.
 pub const STREAM_KIB: usize = 32 << 10;
 /// Records handed to the store at a time.
 pub const INTAKE_BATCH: usize = 512;
@@ -75,9 +81,10 @@ pub const PUSHED_A_SECOND: f64 = 16_000.0;
 pub const PUSHED_BYTES_A_SECOND: f64 = 16e6;
 /// Comparisons, fetches and streams that are answered at a time, for one peer.
 pub const ANSWERS_PER_PEER: usize = 4;
-/// Comparisons and fetches answered at a time, for all peers.
+/// Turns of comparisons and pieces of fetches that are read from the store at a time, for all peers. Nobody holds such a place
+/// while a peer is waited for.
 pub const ANSWERS_MAX: usize = 16;
-/// Streams from a cursor that are given at a time, for all peers; one for each.
+/// Pieces of streams from a cursor, likewise.
 pub const STREAMS_MAX: usize = 8;
 /// How long answering a fetch or a comparison, or leading one, may take in all.
 pub const ANSWER: Duration = Duration::from_mins(1);
@@ -85,8 +92,12 @@ pub const ANSWER: Duration = Duration::from_mins(1);
 pub const STREAM_RATE_MIN: u64 = 16 << 10;
 /// See [`STREAM_RATE_MIN`].
 pub const STREAM_GRACE: Duration = Duration::from_secs(20);
+/// How long making one turn of a comparison may take; what is left is put off to the next.
+pub const TURN_TIME: Duration = Duration::from_secs(1);
 /// Comparisons answered in [`COMPARE_WINDOW`] for one peer; more wait for the next.
 pub const COMPARE_RATE: u32 = 120;
+/// How long turns for one peer may take in [`COMPARE_WINDOW`], waiting not counted; more wait for the next.
+pub const COMPARE_TIME: Duration = Duration::from_secs(15);
 /// See [`COMPARE_RATE`].
 pub const COMPARE_WINDOW: Duration = Duration::from_mins(1);
 

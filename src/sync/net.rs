@@ -1,13 +1,17 @@
 //! Replication at work: the only place that knows QUIC. It moves bytes and keeps time; the engine decides.
 //!
-//! `tls`: keys and proofs · `dial`: who is called and let in · `line`: one connection · `serve`: streams with a
-//! question · `intake`: records into the store · `hub`: the engine's driver. docs/SYNC.md.
+//! `tls`: keys and proofs · `dial`: who is called and let in · `line`: one connection · `serve`, `ask`: streams
+//! with a question · `compare`: comparisons · `dues`: who took how much of late · `intake`: records into the store · `hub`: the engine's driver. docs/SYNC.md.
 
+mod ask;
+mod compare;
 mod dial;
+mod dues;
 mod framed;
 mod hub;
 mod intake;
 mod line;
+mod progress;
 mod serve;
 mod tls;
 
@@ -24,8 +28,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use self::dial::{Answering, Dialler, Silence};
+use self::dues::Ledger;
 use self::hub::{Ask, Commits, Ears, Hub};
 use self::line::Surroundings;
+use self::progress::Published;
 use self::serve::Answers;
 use self::tls::Identity;
 use super::engine::Engine;
@@ -93,6 +99,7 @@ pub struct Service {
     address: SocketAddr,
     key: NodeKey,
     asks: mpsc::Sender<Ask>,
+    progress: Arc<Published>,
     stop: watch::Sender<bool>,
     driver: parking_lot::Mutex<Option<JoinHandle<()>>>,
 }
@@ -123,10 +130,11 @@ impl Service {
         let (stop, stopped) = watch::channel(false);
         let commits = Arc::new(Commits::default());
         let silence = Arc::new(Silence::default());
-        subscribe(&store, &commits, &news, &asks);
+        subscribe(&store, &commits, &news);
 
         let answers = Arc::new(Answers::new(store.clone(), ranges.clone(), Arc::clone(&clock)));
-        let around = Surroundings { facts: facts.clone(), news, answers };
+        let around =
+            Surroundings { facts: facts.clone(), news, answers, ledger: Arc::new(Ledger::default()) };
         let dialler = Arc::new(Dialler {
             endpoint: endpoint.clone(),
             client: identity.client,
@@ -144,6 +152,7 @@ impl Service {
             silence: Arc::clone(&silence),
         };
         runtime.spawn(dial::answer_all(Arc::new(answering)));
+        let progress = Arc::new(Published::new(engine.progress(now)));
         let hub = Hub {
             engine,
             store,
@@ -159,13 +168,15 @@ impl Service {
             lines: HashMap::new(),
             next_link: 1,
             save_due: None,
+            progress: Arc::clone(&progress),
+            unpublished: None,
             hello,
             begun: (Instant::now(), now),
         };
         let ears = Ears { asks: asked, facts: heard, news: events, stop: stopped };
         let driver = drive(hub, ears)?;
         let driver = parking_lot::Mutex::new(Some(driver));
-        Ok(Service { endpoint, address, key: identity.key, asks, stop, driver })
+        Ok(Service { endpoint, address, key: identity.key, asks, progress, stop, driver })
     }
 
     /// The address in use.
@@ -191,28 +202,28 @@ impl Service {
         let _ = tokio::time::timeout(FAREWELL, self.endpoint.wait_idle()).await;
     }
 
-    fn ask<T>(&self, ask: impl FnOnce(Sender<T>) -> Ask) -> Option<T> {
+    fn ask<T>(&self, ask: impl FnOnce(Sender<T>) -> Ask) -> Result<T, PeersError> {
         let (answer, answered) = std::sync::mpsc::channel();
-        self.asks.try_send(ask(answer)).ok()?;
-        answered.recv_timeout(ANSWER_WAIT).ok()
+        self.asks.try_send(ask(answer)).map_err(|_| PeersError::Busy)?;
+        answered.recv_timeout(ANSWER_WAIT).map_err(|_| PeersError::Busy)
     }
 }
 
 impl Peers for Service {
     fn progress(&self) -> Progress {
-        self.ask(Ask::Progress).unwrap_or_default()
+        self.progress.now()
     }
 
-    fn peers(&self) -> Vec<Peer> {
-        self.ask(Ask::Peers).unwrap_or_default()
+    fn peers(&self) -> Result<Vec<Peer>, PeersError> {
+        self.ask(Ask::Peers)
     }
 
     fn add(&self, address: PeerAddress) -> Result<(), PeersError> {
-        self.ask(|to| Ask::Add(address, to)).unwrap_or(Err(PeersError::Alone))
+        self.ask(|to| Ask::Add(address, to))?
     }
 
     fn remove(&self, who: &str) -> Result<(), PeersError> {
-        self.ask(|to| Ask::Remove(who.to_owned(), to)).unwrap_or(Err(PeersError::Alone))
+        self.ask(|to| Ask::Remove(who.to_owned(), to))?
     }
 }
 
@@ -223,20 +234,9 @@ fn drive(hub: Hub, ears: Ears) -> Result<JoinHandle<()>, NetError> {
     Ok(std::thread::Builder::new().name("lfdns-sync".into()).spawn(run)?)
 }
 
-fn subscribe(
-    store: &Store,
-    commits: &Arc<Commits>,
-    news: &mpsc::UnboundedSender<intake::News>,
-    asks: &mpsc::Sender<Ask>,
-) {
-    let (commits, news, asks) = (Arc::clone(commits), news.clone(), asks.clone());
-    store.subscribe(Arc::new(move |commit| {
-        commits.hear(commit, &news);
-        if commit.global {
-            // A full queue: the rules are read again at the next start.
-            let _ = asks.try_send(Ask::Rules);
-        }
-    }));
+fn subscribe(store: &Store, commits: &Arc<Commits>, news: &mpsc::UnboundedSender<intake::News>) {
+    let (commits, news) = (Arc::clone(commits), news.clone());
+    store.subscribe(Arc::new(move |commit| commits.hear(commit, &news)));
 }
 
 /// Everywhere means both families; a machine without IPv6 has only the other.

@@ -22,7 +22,7 @@ pub use shun::Offence;
 
 use shun::Shuns;
 
-use super::address::{NodeKey, PeerAddress};
+use super::address::{NodeKey, PeerAddress, plain};
 use super::face::{Origin, Peer, PeersError};
 use crate::record::Millis;
 
@@ -244,7 +244,7 @@ impl Table {
     /// A node tells of another. Kept if it is not this node, if it is an address that may be believed from
     /// there, and if there is room for it.
     pub fn heard(&mut self, address: SocketAddr, key: NodeKey, from: NodeKey, now: Millis) {
-        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let address = plain(address);
         let near = self.up.get(&from).map_or(Scope::Global, |up| Scope::of(up.at.ip()));
         let usable = address.port() != 0 && Scope::of(address.ip()) >= near;
         if key == self.own || !usable || self.knows(address, key) || !self.make_room(address, key, from, now)
@@ -338,7 +338,7 @@ impl Table {
     /// may be passed on.
     pub fn reached(&mut self, dialled: &PeerAddress, at: SocketAddr, key: NodeKey, now: Millis) {
         self.version += 1;
-        let at = SocketAddr::new(at.ip().to_canonical(), at.port());
+        let at = plain(at);
         let was_up = key == self.own || self.up.contains_key(&key);
         let Some(index) = self.find(dialled) else { return };
         if self.entries[index].address.key.is_none() {

@@ -129,7 +129,14 @@ impl Message {
                 let whole = read_flag(&mut reader, "record flag")?;
                 return Ok(Message::Record { whole, bytes: body[1..].to_vec() });
             }
-            ANNOUNCE => Message::Announce(read_ids(&mut reader)?),
+            ANNOUNCE => {
+                let ids = read_ids(&mut reader)?;
+                // It would cost nothing and be heard all the same.
+                if ids.is_empty() {
+                    return Err(WireError::Field("announcement"));
+                }
+                Message::Announce(ids)
+            }
             COMPARE => Message::Compare { salt: reader.array()?, until: reader.millis()? },
             TURN => return Ok(Message::Turn(body.to_vec())),
             WANT => Message::Want(read_ids(&mut reader)?),
@@ -233,8 +240,9 @@ fn read_flag(reader: &mut Reader<'_>, what: &'static str) -> Result<bool, WireEr
 }
 
 fn read_hello(reader: &mut Reader<'_>) -> Result<Hello, WireError> {
-    if reader.byte()? != VERSION {
-        return Err(WireError::Field("version (it differs from this program's)"));
+    let version = reader.byte()?;
+    if version != VERSION {
+        return Err(WireError::Version(version));
     }
     Ok(Hello {
         instance: u64::from_be_bytes(reader.array()?),
@@ -340,6 +348,17 @@ mod tests {
                 assert!(Message::decode(frame[4], &body[..body.len() - 1]).is_err(), "{message:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_hello_of_another_version_is_told_apart_from_nonsense() {
+        assert_eq!(Message::decode(HELLO, &[VERSION + 1, 9, 9]), Err(WireError::Version(VERSION + 1)));
+        assert_eq!(Message::decode(HELLO, &[VERSION, 9, 9]), Err(WireError::Length));
+    }
+
+    #[test]
+    fn an_announcement_of_nothing_is_refused() {
+        assert_eq!(Message::decode(ANNOUNCE, &[0]), Err(WireError::Field("announcement")));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use lfdns::store::{Clock, Config, Source, Store};
 use lfdns::sync::face::{Peers, Progress};
 use lfdns::sync::net::{Duties, Service, Setup};
 use lfdns::sync::table::Saved;
-use lfdns::sync::wire::{HEAD, Hello, Message, TURN_FRAME_MAX, head};
+use lfdns::sync::wire::{HEAD, Hello, Message, Root, TURN_FRAME_MAX, head};
 use lfdns::sync::{NodeKey, PeerAddress};
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
@@ -29,6 +29,9 @@ use rustls::{DigitallySignedStruct, SignatureScheme};
 pub const PATIENCE: Duration = Duration::from_mins(1);
 /// How often something awaited is looked at.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Where the version stands in the frame of a Hello.
+pub const VERSION_AT: usize = HEAD;
 
 /// A network to test in.
 pub struct Network {
@@ -99,10 +102,15 @@ pub struct Honest {
 
 impl Honest {
     pub fn start(network: &Network, key: u8, peers: &[&Honest]) -> Honest {
+        let (store, home) = Honest::empty(network);
+        Honest::on(store, home, key, peers.iter().map(|peer| peer.address()).collect())
+    }
+
+    /// A store that has the genesis records, and its home.
+    pub fn empty(network: &Network) -> (Store, tempfile::TempDir) {
         let home = tempfile::tempdir().unwrap();
         let config = Config { min_free: 0, ..Config::default() };
-        let store = Store::create(home.path(), &network.genesis, &config, clock()).unwrap();
-        Honest::on(store, home, key, peers.iter().map(|peer| peer.address()).collect())
+        (Store::create(home.path(), &network.genesis, &config, clock()).unwrap(), home)
     }
 
     pub fn on(store: Store, home: tempfile::TempDir, key: u8, peers: Vec<PeerAddress>) -> Honest {
@@ -142,7 +150,7 @@ impl Honest {
 
     /// Who is connected.
     pub fn connected(&self) -> Vec<NodeKey> {
-        let peers = self.service.peers().into_iter();
+        let peers = self.service.peers().unwrap().into_iter();
         peers.filter(|peer| peer.traffic.is_some()).filter_map(|peer| peer.key).collect()
     }
 }
@@ -203,6 +211,22 @@ impl ServerCertVerifier for AnyKey {
 
 /// An endpoint that calls with a key of its own.
 pub fn caller(key: u8) -> Endpoint {
+    caller_from([127, 0, 0, 1], key)
+}
+
+/// One that calls from this address.
+pub fn caller_from(ip: [u8; 4], key: u8) -> Endpoint {
+    caller_with(ip, key, quinn::TransportConfig::default())
+}
+
+/// One that lets next to nothing be on its way, so that whatever it does not read is not sent.
+pub fn narrow_caller(key: u8) -> Endpoint {
+    let mut transport = quinn::TransportConfig::default();
+    transport.stream_receive_window(1_024_u32.into());
+    caller_with([127, 0, 0, 1], key, transport)
+}
+
+fn caller_with(ip: [u8; 4], key: u8, transport: quinn::TransportConfig) -> Endpoint {
     let der = PrivatePkcs8KeyDer::from_pem_slice(node_pem(key).as_bytes()).unwrap();
     let key = ring::sign::any_eddsa_type(&der).unwrap();
     let public = key.public_key().unwrap();
@@ -214,8 +238,9 @@ pub fn caller(key: u8) -> Endpoint {
         .with_custom_certificate_verifier(Arc::new(AnyKey))
         .with_client_cert_resolver(Arc::new(AlwaysResolvesClientRawPublicKeys::new(Arc::new(certified))));
     tls.alpn_protocols = vec![b"lfdns/1".to_vec()];
-    let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
-    let mut endpoint = Endpoint::client(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+    config.transport_config(Arc::new(transport));
+    let mut endpoint = Endpoint::client(SocketAddr::from((ip, 0))).unwrap();
     endpoint.set_default_client_config(config);
     endpoint
 }
@@ -236,15 +261,45 @@ pub fn proof(connection: &Connection, network: &NetworkId) -> [u8; 32] {
 
 impl Evil {
     pub async fn enter(target: &Honest, network: &NetworkId, key: u8) -> Evil {
-        let endpoint = caller(key);
+        Evil::enter_by(caller(key), target, network, key).await
+    }
+
+    pub async fn enter_by(endpoint: Endpoint, target: &Honest, network: &NetworkId, key: u8) -> Evil {
+        let mut evil = Evil::prove(endpoint, target, network).await;
+        let hello = Hello { instance: u64::from(key), clock: now(), port: 0, synchronised: true };
+        say(&mut evil.control.0, &Message::Hello(hello)).await;
+        evil
+    }
+
+    /// Both sides have proved themselves; the node awaits a Hello.
+    pub async fn prove(endpoint: Endpoint, target: &Honest, network: &NetworkId) -> Evil {
         let connection = endpoint.connect(target.service.address(), "lfdns").unwrap().await.unwrap();
         let mut control = connection.open_bi().await.unwrap();
         say(&mut control.0, &Message::Proof(proof(&connection, network))).await;
         assert!(matches!(hear(&mut control.1).await, Some(Message::Proof(_))));
         assert!(matches!(hear(&mut control.1).await, Some(Message::Hello(_))));
-        let hello = Hello { instance: u64::from(key), clock: now(), port: 0, synchronised: true };
-        say(&mut control.0, &Message::Hello(hello)).await;
         Evil { endpoint, connection, control }
+    }
+
+    /// Says that it has so many records, when next asked: many more than the node, which then asks for all of them.
+    pub async fn claim(&mut self, count: u64) {
+        let asked = loop {
+            if let Message::Root(root) = hear(&mut self.control.1).await.unwrap() {
+                break root;
+            }
+        };
+        say(&mut self.control.0, &Message::RootIs(Root { count, fingerprint: [1; 16], ..asked })).await;
+    }
+
+    /// The next question of the node that asks for records, and where to answer it.
+    pub async fn asked(&self) -> (SendStream, RecvStream, Message) {
+        loop {
+            let (send, mut receive) = self.connection.accept_bi().await.unwrap();
+            let question = hear(&mut receive).await.unwrap();
+            if matches!(question, Message::Want(_) | Message::Since(_)) {
+                return (send, receive, question);
+            }
+        }
     }
 
     /// Waits until the node has thrown this peer out.

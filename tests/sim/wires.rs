@@ -80,7 +80,7 @@ enum What {
 
 /// A comparison under way.
 pub struct Session {
-    sides: [Option<Side<'static, Shelf>>; 2],
+    sides: [Option<Side>; 2],
 }
 
 fn split(link: LinkId) -> (usize, usize) {
@@ -89,6 +89,10 @@ fn split(link: LinkId) -> (usize, usize) {
 
 fn join(conn: usize, side: usize) -> LinkId {
     (2 * conn + side) as LinkId
+}
+
+fn scope(salt: [u8; 16], until: Millis) -> Scope {
+    Scope { salt, until: (until, RecordId([0; 32])) }
 }
 
 impl World {
@@ -277,15 +281,19 @@ impl World {
         self.send(link, Lane::Request, Kind::Requests, 45, Arrival::Since { ask, from });
     }
 
+    pub fn stop_catch_up(&mut self, link: LinkId) {
+        self.asks.retain(|_, ask| ask.link != link || !matches!(ask.what, What::Stream(_)));
+    }
+
     pub fn compare(&mut self, link: LinkId, until: Millis, audit: Option<u64>) {
         let ask = self.ask(link, What::Compare);
         self.report.comparisons += 1;
         let salt = self.draw_id().0[..16].try_into().expect("sixteen of 32");
         let (conn, side) = split(link);
-        let mut leader = self.side(conn, side, salt, until);
+        let (mut leader, shelf) = (Side::new(scope(salt, until)), self.shelf(conn, side));
         let turn = match audit {
-            Some(pick) => leader.audit(pick),
-            None => leader.open(),
+            Some(pick) => leader.audit(shelf, pick),
+            None => leader.open(shelf),
         };
         let turn = turn.expect("a sound set");
         let mut session = Session { sides: [None, None] };
@@ -295,9 +303,8 @@ impl World {
         self.send(link, Lane::Request, Kind::Comparisons, bytes, Arrival::Compare { ask, salt, until, turn });
     }
 
-    fn side(&self, conn: usize, side: usize, salt: [u8; 16], until: Millis) -> Side<'static, Shelf> {
-        let scope = Scope { salt, until: (until, RecordId([0; 32])) };
-        Side::new(self.nodes[self.conns[conn].ends[side]].shelf, scope)
+    fn shelf(&self, conn: usize, side: usize) -> &'static Shelf {
+        self.nodes[self.conns[conn].ends[side]].shelf
     }
 
     /// No answer came in time, or all of it has come: nothing is awaited any more.
@@ -345,7 +352,7 @@ impl World {
             }
             Arrival::Answer { ask, records, last } => self.answered(ask, records, last),
             Arrival::Compare { ask, salt, until, turn } => {
-                let follower = self.side(conn, side, salt, until);
+                let follower = Side::new(scope(salt, until));
                 if let Some(session) = self.sessions.get_mut(&ask) {
                     session.sides[side] = Some(follower);
                     self.turn(link, ask, &turn);
@@ -415,10 +422,11 @@ impl World {
 
     /// A side takes its turn in a comparison.
     fn turn(&mut self, link: LinkId, ask: u64, turn: &[u8]) {
-        let (_, side) = split(link);
+        let (conn, side) = split(link);
+        let shelf = self.shelf(conn, side);
         let Some(session) = self.sessions.get_mut(&ask) else { return };
         let Some(this) = &mut session.sides[side] else { return };
-        let reply = this.answer(turn).expect("an honest turn");
+        let reply = this.answer(shelf, turn).expect("an honest turn");
         let over = reply.as_ref().is_none_or(Vec::is_empty);
         let found = if over { session.sides[side].take().map(Side::finish) } else { None };
         if let Some(turn) = reply {
@@ -426,7 +434,6 @@ impl World {
             self.send(link, Lane::Request, Kind::Comparisons, bytes, Arrival::Turn { ask, turn });
         }
         let Some(found) = found else { return };
-        let (conn, _) = split(link);
         let node = self.conns[conn].ends[side];
         let led = self.asks.get(&ask).is_some_and(|asked| asked.link == link);
         if led {

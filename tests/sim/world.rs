@@ -339,6 +339,7 @@ impl World {
             Action::Compare(link, until) => self.compare(link, until, None),
             Action::Audit(link, until, pick) => self.compare(link, until, Some(pick)),
             Action::CatchUp(link, from) => self.catch_up(link, from),
+            Action::StopCatchUp(link) => self.stop_catch_up(link),
             Action::Synchronised => self.nodes[node].synchronised = true,
             Action::Save => {
                 if let Some(engine) = &mut self.nodes[node].engine {

@@ -18,6 +18,7 @@ use crate::api::json::{Invitation, PeerJson};
 use crate::api::server::Parts;
 use crate::store::StoreError;
 use crate::sync::PeerAddress;
+use crate::sync::face::PeersError;
 
 /// Who joins through this node: this node first, then whom its operator and the rules name.
 pub(super) async fn invitation(
@@ -27,19 +28,20 @@ pub(super) async fn invitation(
     let invitation = off_worker(&shared, move |parts| {
         let rules = parts.store.rules();
         let genesis = parts.store.founding()?;
-        Ok(Invitation::new(&rules.name, &genesis, &peers(parts, ends)))
+        Ok(Invitation::new(&rules.name, &genesis, &peers(parts, ends)?))
     });
     Ok(json(StatusCode::OK, &invitation.await?))
 }
 
-fn peers(parts: &Parts, ends: Ends) -> Vec<PeerAddress> {
+fn peers(parts: &Parts, ends: Ends) -> Result<Vec<PeerAddress>, PeersError> {
     let key = parts.peers.progress().key;
     let here: IpAddr = ends.local.ip().to_canonical();
     let near = ends.peer.ip().to_canonical().is_loopback();
     let own = reachable(&(parts.facts)().quic, &[here]).into_iter().map(|at| PeerAddress::of(at, key));
-    let named = parts.peers.peers().into_iter().filter_map(|peer| PeerJson::from(peer).named());
+    let named = parts.peers.peers()?.into_iter().filter_map(|peer| PeerJson::from(peer).named());
     let seeds = PeerAddress::list(&parts.store.rules().seed_peers);
-    invited(own.collect(), named.collect(), seeds, if near { Reader::Here } else { Reader::Elsewhere })
+    let reader = if near { Reader::Here } else { Reader::Elsewhere };
+    Ok(invited(own.collect(), named.collect(), seeds, reader))
 }
 
 /// All records, in an order in which none comes before one it links to. The length is not known before; the

@@ -15,7 +15,7 @@ use crate::sync::{NodeKey, PeerAddress};
 const CHANGE_MAX: usize = 4 << 10;
 
 pub(super) async fn list(State(shared): App) -> Result<Response, Refused> {
-    let peers = off_worker(&shared, |parts| Ok(parts.peers.peers())).await?;
+    let peers = off_worker(&shared, |parts| Ok(parts.peers.peers()?)).await?;
     let peers: Vec<PeerJson> = peers.into_iter().map(PeerJson::from).collect();
     Ok(json(StatusCode::OK, &peers))
 }
@@ -64,6 +64,7 @@ impl From<PeersError> for Refused {
             PeersError::Itself(_) => 400,
             PeersError::Fixed(..) | PeersError::Full(_) => 409,
             PeersError::Alone => 501,
+            PeersError::Busy => 503,
             PeersError::Storage(_) => 500,
         };
         Refused::new(status, error.to_string())

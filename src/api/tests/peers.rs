@@ -11,6 +11,7 @@ use crate::sync::{NodeKey, PeerAddress};
 pub(super) struct Neighbours {
     pub(super) added: Mutex<Vec<PeerAddress>>,
     pub(super) progress: Mutex<Option<Progress>>,
+    pub(super) busy: Mutex<bool>,
 }
 
 impl Peers for Neighbours {
@@ -19,7 +20,10 @@ impl Peers for Neighbours {
         told.unwrap_or(Progress { synchronised: true, ..Progress::default() })
     }
 
-    fn peers(&self) -> Vec<Peer> {
+    fn peers(&self) -> Result<Vec<Peer>, PeersError> {
+        if *self.busy.lock() {
+            return Err(PeersError::Busy);
+        }
         let peer = |address: &PeerAddress| Peer {
             address: Some(address.clone()),
             key: address.key,
@@ -42,7 +46,7 @@ impl Peers for Neighbours {
                 agreed: None,
             }),
         };
-        self.added.lock().iter().map(peer).collect()
+        Ok(self.added.lock().iter().map(peer).collect())
     }
 
     fn add(&self, address: PeerAddress) -> Result<(), PeersError> {
@@ -75,6 +79,17 @@ fn peers_are_listed_added_and_removed() {
     assert_eq!(bed.post("/peers", "application/json", br#"{"Add":"nowhere"}"#).status, 400);
     assert_eq!(bed.request("POST", "/peers", &[], br#"{"Add":"h:1"}"#).status, 401);
     assert_eq!(bed.request("DELETE", "/peers", &[], b"").status, 405);
+}
+
+#[test]
+fn replication_that_is_busy_is_not_told_as_no_peers() {
+    let bed = Bed::new();
+    *bed.neighbours.busy.lock() = true;
+    for path in ["/peers", "/invitation"] {
+        assert_eq!(bed.get(path).status, 503, "{path}");
+    }
+    let error = bed.remote().peers().unwrap_err();
+    assert!(error.to_string().contains("busy"), "{error}");
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Comparing: roots now and then, sessions where they differ, a stream where this node is far behind.
 
 use super::{
-    AGREE_WITHIN_MS, AUDIT_EVERY, Action, COMPARE_PAUSE_MAX_MS, COMPARE_PAUSE_MS, COMPARISONS_MAX, Catching,
-    Engine, FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS, ROOT_WAIT_MS, SETTLE_MS, STREAM_PAUSE_MS, UNSURE_MS,
-    View, WANTS_PER_LINK_MAX,
+    AGREE_WITHIN_MS, AUDIT_EVERY, Action, COMPARE_PAUSE_MAX_MS, COMPARE_PAUSE_MS, COMPARISONS_MAX, Engine,
+    FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS, ROOT_WAIT_MS, SETTLE_MS, UNSURE_MS, View, WANTS_PER_LINK_MAX,
 };
 use crate::record::Millis;
 use crate::store::{FIRST, Tally};
@@ -85,8 +84,7 @@ impl Engine {
         if far && linked.stream_next <= now {
             if self.catching_up.is_none() {
                 let from = view.newest().filter(|_| ours.count > FEW).unwrap_or(FIRST);
-                self.catching_up = Some(Catching { link, done: ours.count, total: theirs.count });
-                self.act(Action::CatchUp(link, from));
+                self.catch_up(link, from, ours.count, theirs.count);
             }
             return;
         }
@@ -133,7 +131,7 @@ impl Engine {
             if self.wants.of(link) >= WANTS_PER_LINK_MAX {
                 break;
             }
-            if !self.underway(id, now) && !view.knows(id) {
+            if !self.came.announced(id, link, now) && !view.knows(id) {
                 self.wants.want(*id, link, now);
             }
         }
@@ -146,18 +144,6 @@ impl Engine {
             if let Some(linked) = self.links.get_mut(&link) {
                 linked.root_next = linked.root_next.min(later);
             }
-        }
-    }
-
-    pub(super) fn caught(&mut self, now: Millis, link: LinkId, count: u64) {
-        if self.catching_up.is_some_and(|catching| catching.link == link) {
-            self.catching_up = None;
-        }
-        if let Some(linked) = self.links.get_mut(&link) {
-            if count < FAR_BEHIND / 2 {
-                linked.stream_next = now.plus(STREAM_PAUSE_MS);
-            }
-            linked.root_next = now;
         }
     }
 

@@ -4,8 +4,8 @@
 use smallvec::SmallVec;
 
 use super::{
-    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, CAME_MAX, CAME_MS, COMPARE_PAUSE_MS, Engine, FETCHES_MAX,
-    FRESH_MS, MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, VALUE_WAIT_MS, Via, View, WANTS_PER_LINK_MAX,
+    ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, COMPARE_PAUSE_MS, Engine, FETCHES_MAX, FRESH_MS,
+    MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, VALUE_WAIT_MS, Via, View, WANTS_PER_LINK_MAX,
 };
 use crate::record::{Millis, RecordId};
 use crate::store::{Point, Refusal, Verdict};
@@ -20,9 +20,8 @@ impl Engine {
             return;
         }
         for id in ids {
-            if let Some(came) = self.came.get_mut(id).filter(|came| came.until > now) {
-                // It is on its way in; its announcer need not be told of it.
-                came.note(link);
+            // It is on its way in: its announcer need not be told of it, and is asked should it not be let in.
+            if self.came.announced(id, link, now) {
                 continue;
             }
             if !self.wants.contains(id) && view.knows(id) {
@@ -39,25 +38,8 @@ impl Engine {
     pub(super) fn note_came(&mut self, now: Millis, link: LinkId, ids: &[(RecordId, bool)]) {
         for (id, whole) in ids {
             self.wants.arrived(id, now);
-            if self.came.len() >= CAME_MAX {
-                self.came.retain(|_, came| came.until > now);
-            }
-            if self.came.len() >= CAME_MAX {
-                self.came.clear();
-            }
-            let came = self.came.entry(*id).or_default();
-            came.until = now.plus(CAME_MS);
-            if !whole && !came.bare.contains(&link) {
-                came.bare.push(link);
-            }
-            came.note(link);
+            self.came.sent(*id, link, *whole, now);
         }
-    }
-
-    /// Whether a record came and may still be on its way into the store. Not for ever: an orphan may have had to
-    /// make room, a full disk may have refused it.
-    pub(super) fn underway(&self, id: &RecordId, now: Millis) -> bool {
-        self.came.get(id).is_some_and(|came| came.until > now)
     }
 
     pub(super) fn judged(
@@ -74,6 +56,9 @@ impl Engine {
         {
             linked.rounds = if orphaned { linked.rounds + 1 } else { 0 };
         }
+        if via == Via::Stream {
+            self.streamed(now, link, &verdicts);
+        }
         let mut lied = false;
         for verdict in verdicts {
             match verdict {
@@ -84,7 +69,6 @@ impl Engine {
                         linked.compare_pause = COMPARE_PAUSE_MS;
                     }
                     self.records_in.add(now, 1);
-                    self.stepped(via);
                 }
                 Verdict::Known(id) => {
                     if view.knows(&id) {
@@ -93,9 +77,8 @@ impl Engine {
                         // Known without its value, and this peer did not bring it.
                         self.wants.refute(&id, link);
                     }
-                    self.came.remove(&id);
+                    self.came.take(&id);
                     self.count(link, |traffic| traffic.duplicates += 1);
-                    self.stepped(via);
                 }
                 Verdict::Orphan { id, missing } => {
                     self.wants.settle(&id);
@@ -106,7 +89,7 @@ impl Engine {
                 // Nobody's fault: the clocks differ.
                 Verdict::Deferred { id, .. } => {
                     self.wants.settle(&id);
-                    self.came.remove(&id);
+                    self.came.take(&id);
                 }
                 Verdict::Refused(refusal) => {
                     self.count(link, |traffic| traffic.refused += 1);
@@ -128,10 +111,9 @@ impl Engine {
     pub(super) fn spurned(&mut self, now: Millis, link: LinkId, ids: &[RecordId]) {
         for id in ids {
             self.wants.spurn(id, link, now);
-            if let Some(came) = self.came.get_mut(id) {
-                came.sources.retain(|source| *source != link);
-                if came.sources.is_empty() {
-                    self.came.remove(id);
+            for announcer in self.came.spurned(id, link) {
+                if self.links.contains_key(&announcer) && !self.wants.want(*id, announcer, now) {
+                    self.dirty(now, announcer);
                 }
             }
         }
@@ -141,12 +123,6 @@ impl Engine {
     fn refused(&mut self, now: Millis, link: LinkId, refusal: &Refusal) {
         tracing::debug!(link, %refusal, "a peer's record could not be kept");
         self.dirty(now, link);
-    }
-
-    fn stepped(&mut self, via: Via) {
-        if let (Via::Stream, Some(catching)) = (via, &mut self.catching_up) {
-            catching.done += 1;
-        }
     }
 
     /// Fetches what an orphan links to from whoever sent the orphan; if that does not come to an end soon, a
@@ -161,7 +137,7 @@ impl Engine {
             return self.dirty(now, link);
         }
         for id in missing {
-            if !self.underway(id, now) && !view.knows(id) {
+            if !self.came.announced(id, link, now) && !view.knows(id) {
                 self.wants.want(*id, link, now);
             }
         }
@@ -171,8 +147,8 @@ impl Engine {
     pub(super) fn committed(&mut self, now: Millis, points: &[Point], view: &dyn View) {
         let fresh_from = Millis(view.clock().0.saturating_sub(FRESH_MS));
         for (time, id) in points {
-            let came = self.came.remove(id).unwrap_or_default();
-            let mut havers = came.sources;
+            let came = self.came.take(id);
+            let mut havers = came.havers();
             havers.extend(self.wants.sources(id));
             self.wants.settle(id);
             if !came.bare.is_empty() && !view.knows(id) {

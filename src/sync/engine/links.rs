@@ -1,13 +1,15 @@
 //! Connections: one a pair of peers, some of them dialled here, and what is told of others.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::{
     Action, CALLERS_MAX, COMPARE_PAUSE_MS, DIALLED_WANTED, EXPLORE_EVERY_MS, Engine, GUEST_MS, GUESTS_MAX,
     LINKS_MAX, LINKS_WANTED, PEERS_EVERY_MS, PEERS_TOLD, PROBE_EVERY_MS, ROOT_SOON_MS,
 };
 use crate::record::{Millis, RecordId};
+use crate::sync::address::plain;
 use crate::sync::face::{Origin, Peer, Traffic};
+use crate::sync::limits::PEERS_HEARD_MS;
 use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
 use crate::sync::wire::{Hello, Message};
@@ -15,8 +17,6 @@ use crate::sync::{NodeKey, PeerAddress};
 
 /// Dials under way at a time.
 const DIALLING_MAX: usize = 4;
-/// Addresses are heard from a peer once in so long, ms.
-const PEERS_HEARD_MS: u64 = 5_000;
 
 /// A connected peer.
 pub(super) struct Linked {
@@ -328,10 +328,9 @@ impl Engine {
 
 /// Where a peer that is connected can be called: where we did, or where it says that it listens.
 fn callable(remote: SocketAddr, outgoing: bool, hello: &Hello) -> Option<SocketAddr> {
-    let ip: IpAddr = remote.ip().to_canonical();
     match (outgoing, hello.port) {
-        (true, _) => Some(SocketAddr::new(ip, remote.port())),
+        (true, _) => Some(plain(remote)),
         (false, 0) => None,
-        (false, port) => Some(SocketAddr::new(ip, port)),
+        (false, port) => Some(plain((remote.ip(), port).into())),
     }
 }

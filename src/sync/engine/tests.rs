@@ -3,6 +3,7 @@
 mod compare;
 mod gossip;
 mod links;
+mod stream;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -12,15 +12,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::hub::Ask;
-use super::line::{self, HandshakeError, Met};
+use super::line::{self, HandshakeError, Met, gone};
 use super::tls::{self, SERVER_NAME};
 use crate::record::NetworkId;
 use crate::store::Clock;
 use crate::sync::PeerAddress;
+use crate::sync::address::place;
 use crate::sync::engine::Input;
 use crate::sync::limits::{
     ADDRESSES_TRIED, HANDSHAKE, PENDING_FREE, PENDING_MAX, PENDING_PER_ADDRESS, PER_ADDRESS_MAX, RESOLVE,
-    UNANSWERED,
+    SILENCE_MAX, UNANSWERED,
 };
 use crate::sync::table::Offence;
 use crate::sync::wire::Hello;
@@ -74,10 +75,6 @@ impl Dialler {
     }
 }
 
-fn gone(error: impl std::fmt::Display) -> HandshakeError {
-    HandshakeError::Connection(error.to_string())
-}
-
 /// Addresses that are not answered for a while: what came from there did not know the network, several times.
 #[derive(Default)]
 pub(super) struct Silence(Mutex<HashMap<IpAddr, Instant>>);
@@ -88,26 +85,12 @@ impl Silence {
         let mut kept = self.0.lock();
         kept.retain(|_, until| *until > now);
         if kept.len() < SILENCE_MAX {
-            kept.insert(place_of(ip), now + UNANSWERED);
+            kept.insert(place(ip), now + UNANSWERED);
         }
     }
 
     fn is_kept(&self, place: IpAddr, now: Instant) -> bool {
         self.0.lock().get(&place).is_some_and(|until| *until > now)
-    }
-}
-
-/// Addresses not answered at a time at most.
-const SILENCE_MAX: usize = 1_024;
-
-/// What counts as one place: an IPv4 address, an IPv6 /64.
-fn place_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -173,7 +156,7 @@ pub(super) async fn answer_all(answering: Arc<Answering>) {
 
 /// Bounded in all and for each address; when many call at once, each must first show that it is where it says.
 fn admit(callers: &Arc<Mutex<Callers>>, silence: &Silence, incoming: Incoming) -> Option<(Incoming, Place)> {
-    let ip = place_of(incoming.remote_address().ip());
+    let ip = place(incoming.remote_address().ip());
     let mut inside = callers.lock();
     let (pending, all) = inside.of.get(&ip).copied().unwrap_or_default();
     let full = inside.pending >= PENDING_MAX || pending >= PENDING_PER_ADDRESS || all >= PER_ADDRESS_MAX;
@@ -210,6 +193,9 @@ async fn answer(answering: Arc<Answering>, incoming: Incoming, mut place: Place)
         Err(HandshakeError::Stranger(key)) => {
             let key = key.or_else(|| tls::peer_key(&connection));
             drop(answering.facts.send(Input::Turned(key, ip, Offence::Stranger)).await);
+        }
+        Err(HandshakeError::Nonsense(key)) => {
+            drop(answering.facts.send(Input::Turned(Some(key), ip, Offence::Lied)).await);
         }
         Err(error) => tracing::debug!(%ip, %error, "a caller was not let in"),
     }

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use crate::sync::bytes::WireError;
 use crate::sync::limits::{WRITE_BYTES, WRITE_PATIENCE};
+use crate::sync::table::Offence;
 use crate::sync::wire::{self, HEAD, Message};
 
 /// A stream that does not go on.
@@ -23,23 +24,39 @@ pub(super) enum StreamError {
     Wire(#[from] WireError),
 }
 
+impl StreamError {
+    /// What the peer did wrong, if it did.
+    pub(super) fn fault(&self) -> Option<Offence> {
+        match self {
+            StreamError::Wire(_) => Some(Offence::Lied),
+            StreamError::Ended | StreamError::Slow => None,
+        }
+    }
+}
+
 /// The reading half of a stream, with what was read and not yet used.
 pub(super) struct Reading {
     stream: RecvStream,
     buffer: Vec<u8>,
     used: usize,
+    taken: u64,
     frame_max: usize,
 }
 
 impl Reading {
     /// Reads frames of at most `frame_max` bytes.
     pub(super) fn new(stream: RecvStream, frame_max: usize) -> Reading {
-        Reading { stream, buffer: Vec::new(), used: 0, frame_max }
+        Reading { stream, buffer: Vec::new(), used: 0, taken: 0, frame_max }
     }
 
     /// The same stream with another limit.
     pub(super) fn allow(&mut self, frame_max: usize) {
         self.frame_max = frame_max;
+    }
+
+    /// Bytes of all frames that were taken from here.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// The next message, if it is complete already.
@@ -50,6 +67,7 @@ impl Reading {
         let Some(body) = unread.get(HEAD..HEAD + len) else { return Ok(None) };
         let message = Message::decode(kind, body)?;
         self.used += HEAD + len;
+        self.taken += (HEAD + len) as u64;
         Ok(Some(message))
     }
 
@@ -108,12 +126,6 @@ impl Writing {
     /// Appends a frame, and writes if enough has gathered.
     pub(super) async fn put(&mut self, frame: &[u8]) -> Result<(), StreamError> {
         self.buffer.extend_from_slice(frame);
-        if self.buffer.len() >= WRITE_BYTES { self.flush().await } else { Ok(()) }
-    }
-
-    /// Appends a record.
-    pub(super) async fn put_record(&mut self, whole: bool, bytes: &[u8]) -> Result<(), StreamError> {
-        wire::put_record(&mut self.buffer, whole, bytes);
         if self.buffer.len() >= WRITE_BYTES { self.flush().await } else { Ok(()) }
     }
 

@@ -10,19 +10,23 @@ use std::time::{Duration, Instant};
 use quinn::Connection;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio::task::AbortHandle;
 
 use super::Duties;
+use super::ask;
+use super::compare;
 use super::dial::{Dialler, Silence};
+use super::framed::StreamError;
 use super::intake::News;
 use super::line::{Frame, Line, Met, Surroundings};
-use super::serve;
+use super::progress::Published;
 use crate::record::{Millis, RecordId};
-use crate::store::{Commit, FIRST, Point, Ranges, Snapshot, Store, Tally};
+use crate::store::{Commit, FIRST, Point, Ranges, Snapshot, Store, StoreError, Tally};
 use crate::sync::PeerAddress;
+use crate::sync::address::plain;
 use crate::sync::engine::{Action, Engine, Input, View};
-use crate::sync::face::{Peer, PeersError, Progress, Traffic};
+use crate::sync::face::{Peer, PeersError, Traffic};
 use crate::sync::limits::COMMITS_QUEUE;
-use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
 use crate::sync::wire::{Hello, Message, put_record};
 
@@ -33,14 +37,11 @@ const FACTS_AT_ONCE: usize = 256;
 
 /// A question for the driver, with where the answer goes.
 pub(super) enum Ask {
-    Progress(std::sync::mpsc::Sender<Progress>),
     Peers(std::sync::mpsc::Sender<Vec<Peer>>),
     Add(PeerAddress, std::sync::mpsc::Sender<Result<(), PeersError>>),
     Remove(String, std::sync::mpsc::Sender<Result<(), PeersError>>),
-    /// A caller has proved itself; who it is and how it may be reached.
+    /// A peer has proved itself; if this node dialled, the address it dialled.
     Met(Met, Option<PeerAddress>),
-    /// The rules may have changed.
-    Rules,
 }
 
 /// What the driver hears.
@@ -56,11 +57,16 @@ pub(super) struct Ears {
 pub(super) struct Commits {
     waiting: AtomicUsize,
     unheard: AtomicBool,
+    /// The rules may have changed.
+    rules: AtomicBool,
 }
 
 impl Commits {
     /// What the store's feed calls; never waits.
     pub(super) fn hear(self: &Arc<Self>, commit: &Commit, to: &mpsc::UnboundedSender<News>) {
+        if commit.global {
+            self.rules.store(true, Ordering::Relaxed);
+        }
         let count = commit.added.len();
         if count == 0 {
             return;
@@ -91,6 +97,9 @@ pub(super) struct Hub {
     pub(super) lines: HashMap<LinkId, Line>,
     pub(super) next_link: LinkId,
     pub(super) save_due: Option<Instant>,
+    pub(super) progress: Arc<Published>,
+    /// There may be progress to be told: when to.
+    pub(super) unpublished: Option<Instant>,
     /// How this node presents itself now; handshakes read it.
     pub(super) hello: watch::Sender<Hello>,
     pub(super) begun: (Instant, Millis),
@@ -101,6 +110,7 @@ impl Hub {
     pub(super) async fn run(mut self, mut ears: Ears) {
         loop {
             self.attend(None);
+            self.publish();
             let due = self.next_due();
             tokio::select! {
                 biased;
@@ -137,7 +147,15 @@ impl Hub {
         let engine =
             self.engine.deadline().map(|due| instant + Duration::from_millis(due.0.saturating_sub(at.0)));
         let far = Instant::now() + far;
-        [engine, self.save_due].into_iter().flatten().fold(far, Instant::min)
+        [engine, self.save_due, self.unpublished].into_iter().flatten().fold(far, Instant::min)
+    }
+
+    fn publish(&mut self) {
+        let (now, due) = (Instant::now(), self.progress.due());
+        self.unpublished = (due > now).then_some(due);
+        if due <= now {
+            self.progress.publish(self.engine.progress(self.now()), now);
+        }
     }
 
     fn hear_news(&mut self, News { input, place }: News) {
@@ -167,14 +185,19 @@ impl Hub {
         if let Some(fact) = fact {
             self.engine.handle(now, fact, &view);
         } else {
+            if self.commits.rules.swap(false, Ordering::Relaxed) {
+                let peers = PeerAddress::list(&self.store.rules().seed_peers);
+                self.engine.table().set_rules(&peers, now);
+            }
             if self.commits.unheard.swap(false, Ordering::Relaxed) {
                 self.engine.handle(now, Input::Unheard, &view);
             }
             self.engine.tick(now, &view);
         }
         drop(view);
+        let mut sending = None;
         while let Some(action) = self.engine.poll() {
-            self.act(action);
+            self.act(action, &mut sending);
         }
         if self.save_due.is_some_and(|due| due <= Instant::now()) {
             self.save_due = None;
@@ -195,7 +218,6 @@ impl Hub {
     fn asked(&mut self, ask: Ask) {
         // Whoever asked may have stopped waiting.
         match ask {
-            Ask::Progress(to) => drop(to.send(self.engine.progress(self.now()))),
             Ask::Peers(to) => drop(to.send(self.peers())),
             Ask::Add(address, to) => {
                 let now = self.now();
@@ -207,17 +229,13 @@ impl Hub {
                 drop(to.send(removed.and_then(|()| self.save())));
             }
             Ask::Met(met, dialled) => self.met(met, dialled),
-            Ask::Rules => {
-                let now = self.now();
-                self.engine.table().set_rules(&PeerAddress::list(&self.store.rules().seed_peers), now);
-            }
         }
     }
 
     fn met(&mut self, met: Met, dialled: Option<PeerAddress>) {
         let link = self.next_link;
         self.next_link += 1;
-        let remote = super::line::plain(met.connection.remote_address());
+        let remote = plain(met.connection.remote_address());
         let (key, hello) = (met.key, met.hello);
         tracing::info!(peer = %key, %remote, link, "connected");
         let _inside = self.runtime.enter();
@@ -232,12 +250,13 @@ impl Hub {
             traffic.rtt_us = u64::try_from(stats.path.rtt.as_micros()).unwrap_or(u64::MAX);
             traffic.bytes_in = stats.udp_rx.bytes;
             traffic.bytes_out = stats.udp_tx.bytes;
-            traffic.remote = super::line::plain(line.connection.remote_address());
+            traffic.remote = plain(line.connection.remote_address());
         };
         self.engine.peers(&costs)
     }
 
-    fn act(&mut self, action: Action) {
+    /// `sending`: the snapshot for all that is pushed now.
+    fn act(&mut self, action: Action, sending: &mut Option<Snapshot>) {
         match action {
             Action::Dial(address) => self.dial(address),
             Action::Close(link, why) => {
@@ -247,11 +266,14 @@ impl Hub {
                 }
             }
             Action::Say(link, message) => self.say(link, message),
-            Action::Push(links, id) => self.push(&links, &id),
+            Action::Push(links, id) => self.push(&links, &id, sending),
             Action::Fetch(link, ids) => self.fetch(link, ids),
             Action::Compare(link, until) => self.compare(link, until, None),
             Action::Audit(link, until, pick) => self.compare(link, until, Some(pick)),
             Action::CatchUp(link, from) => self.catch_up(link, from),
+            Action::StopCatchUp(link) => {
+                self.lines.get_mut(&link).and_then(|line| line.stream.take()).inspect(AbortHandle::abort);
+            }
             Action::Synchronised => {
                 tracing::info!("this node agrees with its network");
                 (self.duties.synchronised)();
@@ -294,15 +316,28 @@ impl Hub {
         }
     }
 
-    fn push(&mut self, links: &[LinkId], id: &RecordId) {
-        let read = self.store.snapshot().and_then(|snapshot| snapshot.sent(id));
-        let Ok(Some(sent)) = read else { return };
-        let mut frame = Vec::with_capacity(sent.bytes.len() + 8);
-        put_record(&mut frame, sent.whole, &sent.bytes);
-        let frame = Frame::from(frame);
-        for link in links {
-            if self.lines.get(link).is_some_and(|line| !line.gossip(&frame)) {
-                self.dropped(*link);
+    /// The queues are asked before the store: what would be dropped is not read.
+    fn push(&mut self, links: &[LinkId], id: &RecordId, sending: &mut Option<Snapshot>) {
+        let lines = links.iter().filter(|link| self.lines.contains_key(link));
+        let (room, full): (Vec<LinkId>, Vec<LinkId>) =
+            lines.partition(|link| self.lines.get(link).is_some_and(Line::takes_gossip));
+        for link in full {
+            self.dropped(link);
+        }
+        if room.is_empty() {
+            return;
+        }
+        let frame = match read_frame(&self.store, id, sending) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(%error, "a record could not be pushed");
+                return room.into_iter().for_each(|link| self.dropped(link));
+            }
+        };
+        for link in room {
+            if self.lines.get(&link).is_some_and(|line| !line.gossip(&frame)) {
+                self.dropped(link);
             }
         }
     }
@@ -310,15 +345,16 @@ impl Hub {
     /// A peer's queue is full: it does without, and a comparison repairs it.
     fn dropped(&mut self, link: LinkId) {
         let now = self.now();
-        self.engine.handle(now, Input::Dropped(link), &Nothing);
+        let view = StoreView::new(&self.store, &self.ranges);
+        self.engine.handle(now, Input::Dropped(link), &view);
     }
 
     fn fetch(&mut self, link: LinkId, ids: Vec<RecordId>) {
         let Some((connection, intake)) = self.line(link) else { return };
         let facts = self.around.facts.clone();
         self.runtime.spawn(async move {
-            if let Err(super::framed::StreamError::Wire(_)) = serve::fetch(connection, intake, &ids).await {
-                drop(facts.send(Input::Wronged(link, Offence::Lied)).await);
+            if let Err(error) = ask::fetch(connection, intake, &ids).await {
+                wronged(&facts, link, &error).await;
             }
             drop(facts.send(Input::Fetched(link, ids)).await);
         });
@@ -327,29 +363,28 @@ impl Hub {
     fn catch_up(&mut self, link: LinkId, from: Point) {
         let Some((connection, intake)) = self.line(link) else { return };
         let facts = self.around.facts.clone();
-        self.runtime.spawn(async move {
-            let came = serve::catch_up(connection, intake, from).await;
-            if let Err(super::framed::StreamError::Wire(_)) = came {
-                drop(facts.send(Input::Wronged(link, Offence::Lied)).await);
+        let streaming = self.runtime.spawn(async move {
+            let (came, ended) = ask::catch_up(connection, intake, from).await;
+            if let Err(error) = ended {
+                wronged(&facts, link, &error).await;
             }
-            drop(facts.send(Input::Caught(link, came.unwrap_or(0))).await);
+            drop(facts.send(Input::Caught(link, came)).await);
         });
+        if let Some(line) = self.lines.get_mut(&link) {
+            line.stream = Some(streaming.abort_handle());
+        }
     }
 
     fn compare(&mut self, link: LinkId, until: Millis, audit: Option<u64>) {
         let Some((connection, _)) = self.line(link) else { return };
-        let (facts, answers, handle) =
-            (self.around.facts.clone(), Arc::clone(&self.around.answers), self.runtime.clone());
+        let (facts, answers) = (self.around.facts.clone(), Arc::clone(&self.around.answers));
         let mut salt = [0; 16];
         if let Err(error) = getrandom::fill(&mut salt) {
             tracing::warn!(%error, "no salt for a comparison");
             return self.hear(Input::Compared(link, true, None));
         }
         self.runtime.spawn(async move {
-            let lead = move || serve::lead(&handle, &connection, link, &answers, (salt, until, audit));
-            // A panic has reported itself; the engine must hear that the comparison is over all the same.
-            let led = tokio::task::spawn_blocking(lead).await;
-            let (fact, fault) = led.unwrap_or((Input::Compared(link, true, None), None));
+            let (fact, fault) = compare::lead(&connection, link, answers, (salt, until, audit)).await;
             // The driver may have gone.
             drop(facts.send(fact).await);
             if let Some(offence) = fault {
@@ -360,6 +395,33 @@ impl Hub {
 
     fn line(&self, link: LinkId) -> Option<(Connection, super::intake::Intake)> {
         self.lines.get(&link).map(|line| (line.connection.clone(), line.intake.clone()))
+    }
+}
+
+/// A record's frame, if the record is here.
+fn read_frame(
+    store: &Store,
+    id: &RecordId,
+    sending: &mut Option<Snapshot>,
+) -> Result<Option<Frame>, StoreError> {
+    let snapshot = match sending {
+        Some(snapshot) => snapshot,
+        none => none.insert(store.snapshot()?),
+    };
+    let sent = snapshot.sent(id)?;
+    Ok(sent.map(|sent| {
+        let mut frame = Vec::with_capacity(sent.bytes.len() + 8);
+        put_record(&mut frame, sent.whole, &sent.bytes);
+        Frame::from(frame)
+    }))
+}
+
+/// A question has ended badly: the engine hears of it if the peer is to blame.
+async fn wronged(facts: &mpsc::Sender<Input>, link: LinkId, error: &StreamError) {
+    tracing::debug!(link, %error, "a peer did not give all it was asked for");
+    if let Some(offence) = error.fault() {
+        // The driver may have gone.
+        drop(facts.send(Input::Wronged(link, offence)).await);
     }
 }
 
@@ -399,23 +461,25 @@ impl View for StoreView<'_> {
     }
 }
 
-/// For facts that ask nothing of the store.
-struct Nothing;
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl View for Nothing {
-    fn clock(&self) -> Millis {
-        Millis(0)
-    }
-
-    fn knows(&self, _: &RecordId) -> bool {
-        false
-    }
-
-    fn tally(&self, _: Millis) -> Option<Tally> {
-        None
-    }
-
-    fn newest(&self) -> Option<Point> {
-        None
+    #[test]
+    fn new_rules_are_heard_of_though_the_engine_is_far_behind() {
+        let (commits, (to, mut heard)) = (Arc::new(Commits::default()), mpsc::unbounded_channel());
+        let point = (Millis(1), RecordId([1; 32]));
+        let commit = |global, count| Commit {
+            added: vec![point; count],
+            slots: vec![],
+            flips: vec![],
+            cuts: vec![],
+            global,
+            seq: 1,
+        };
+        commits.hear(&commit(false, COMMITS_QUEUE), &to);
+        commits.hear(&commit(true, 1), &to);
+        assert!(heard.try_recv().is_ok() && heard.try_recv().is_err());
+        assert!(commits.unheard.load(Ordering::Relaxed) && commits.rules.load(Ordering::Relaxed));
     }
 }

@@ -2,18 +2,18 @@
 //! peer, so that nobody keeps the others from the store's queue, and the store's judgement for the engine.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::framed::StreamError;
-use crate::record::{Record, RecordId};
+use crate::record::{NetworkId, Record, RecordId};
 use crate::store::{QueueFull, Source, Store, Verdict};
 use crate::sync::bytes::WireError;
 use crate::sync::engine::{FRESH_MS, Input, Via};
 use crate::sync::limits::{
-    INTAKE_KIB, INTAKE_RECORDS, PUSHED_A_SECOND, PUSHED_BYTES_A_SECOND, STREAM_KIB, STREAM_RECORDS,
+    INTAKE_BATCH, INTAKE_BATCH_BYTES, INTAKE_KIB, INTAKE_RECORDS, STREAM_KIB, STREAM_RECORDS,
 };
 use crate::sync::wants::LinkId;
 
@@ -61,31 +61,31 @@ impl Intake {
         }
     }
 
+    /// The network whose records these are.
+    pub(super) fn network(&self) -> NetworkId {
+        self.store.network()
+    }
+
     /// Hands records to the store, in this order, when there is room.
-    pub(super) async fn take(&self, records: Vec<Record>, via: Via) -> Result<(), StreamError> {
-        if records.is_empty() {
+    pub(super) async fn take(&self, batch: Batch, via: Via) -> Result<(), StreamError> {
+        if batch.len() == 0 {
             return Ok(());
         }
         let (by_count, by_size) = if via == Via::Stream { &self.streamed } else { &self.under_way };
-        let count = Arc::clone(by_count).acquire_many_owned(records.len() as u32).await;
-        let size = Arc::clone(by_size).acquire_many_owned(kib_of(&records)).await;
+        let count = Arc::clone(by_count).acquire_many_owned(batch.len() as u32).await;
+        let size = Arc::clone(by_size).acquire_many_owned(batch.kib()).await;
         let place = count.ok().zip(size.ok()).ok_or(StreamError::Ended)?;
         let place = Arc::new(parking_lot::Mutex::new(Some(place)));
-        let came = self.came(&records, via);
-        // Of a stream only some are told; whatever is wrong in it ends it.
-        let whole = came.len() == records.len();
-        let ids: Vec<RecordId> = came.iter().filter(|_| whole).map(|(id, _)| *id).collect();
-        if !came.is_empty() {
-            let told = self.news.send(Input::Came(self.link, came).into());
-            told.map_err(|_| StreamError::Ended)?;
-        }
+        let told: Arc<[Told]> = self.told(&batch, via).into();
+        let promise = self.promise(told.iter().copied().flatten().collect())?;
         let source = if via == Via::Stream { Source::Sync } else { Source::Peer };
-        let mut records = records;
+        let mut records = batch.records;
         loop {
-            let (link, news, place, ids) = (self.link, self.news.clone(), Arc::clone(&place), ids.clone());
+            let (link, news, place, told) =
+                (self.link, self.news.clone(), Arc::clone(&place), Arc::clone(&told));
             let done = move |judged: Vec<Verdict>| {
-                let spurned = ids.iter().zip(&judged).filter(|(_, v)| matches!(v, Verdict::Refused(_)));
-                let spurned: Vec<RecordId> = spurned.map(|(id, _)| *id).collect();
+                let spurned = told.iter().zip(&judged).filter(|(_, v)| matches!(v, Verdict::Refused(_)));
+                let spurned: Vec<RecordId> = spurned.filter_map(|(told, _)| Some(told.as_ref()?.0)).collect();
                 // The engine may have gone.
                 if !spurned.is_empty() {
                     let _ = news.send(Input::Spurned(link, spurned).into());
@@ -94,7 +94,10 @@ impl Intake {
                     news.send(News { input: Input::Judged(link, via, judged), place: place.lock().take() });
             };
             match self.store.submit(records, source, Box::new(done)) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    promise.keep();
+                    return Ok(());
+                }
                 Err(QueueFull(back)) => records = back,
             }
             tokio::time::sleep(QUEUE_PAUSE).await;
@@ -103,11 +106,25 @@ impl Intake {
 
     /// What the engine is to know of before it is committed: who sent it need not be told of it. Of a stream that is
     /// only what is fresh; the rest is no news.
-    fn came(&self, records: &[Record], via: Via) -> Vec<(RecordId, bool)> {
+    fn told(&self, batch: &Batch, via: Via) -> Vec<Told> {
         let network = self.store.network();
         let fresh = self.store.now().0.saturating_sub(FRESH_MS);
-        let told = records.iter().filter(|record| via != Via::Stream || record.header.time.0 >= fresh);
-        told.map(|record| (record.id(&network), record.value.is_some())).collect()
+        let told = |(n, record): (usize, &Record)| {
+            let is_told = via != Via::Stream || record.header.time.0 >= fresh;
+            let id = || batch.ids.get(n).copied().unwrap_or_else(|| record.id(&network));
+            is_told.then(|| (id(), record.value.is_some()))
+        };
+        batch.records.iter().enumerate().map(told).collect()
+    }
+
+    /// Tells the engine that these came, until the promise is dropped or kept.
+    fn promise(&self, came: Vec<(RecordId, bool)>) -> Result<Promise<'_>, StreamError> {
+        let ids = came.iter().map(|(id, _)| *id).collect();
+        if !came.is_empty() {
+            let heard = self.news.send(Input::Came(self.link, came).into());
+            heard.map_err(|_| StreamError::Ended)?;
+        }
+        Ok(Promise { intake: self, ids })
     }
 
     /// Waits until the engine has heard the verdicts on everything a stream brought.
@@ -121,10 +138,74 @@ fn room(records: usize, kib: usize) -> (Arc<Semaphore>, Arc<Semaphore>) {
     (Arc::new(Semaphore::new(records)), Arc::new(Semaphore::new(kib)))
 }
 
-/// What records take, in KiB; a batch has at most some two MiB.
-fn kib_of(records: &[Record]) -> u32 {
-    let bytes: usize = records.iter().map(|record| record.value.as_ref().map_or(0, Vec::len) + 512).sum();
-    u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(INTAKE_KIB as u32)
+/// What the engine is told of a record that came: its id, and whether its value came with it.
+type Told = Option<(RecordId, bool)>;
+
+/// That what came goes into the store. If the connection ends before, it does not, and the engine must not wait for it.
+struct Promise<'a> {
+    intake: &'a Intake,
+    ids: Vec<RecordId>,
+}
+
+impl Promise<'_> {
+    fn keep(mut self) {
+        self.ids.clear();
+    }
+}
+
+impl Drop for Promise<'_> {
+    fn drop(&mut self) {
+        let ids = std::mem::take(&mut self.ids);
+        if !ids.is_empty() {
+            // The engine may have gone.
+            let _ = self.intake.news.send(Input::Spurned(self.intake.link, ids).into());
+        }
+    }
+}
+
+/// Bytes a record takes beside those it came in.
+const RECORD_OVERHEAD: usize = 512;
+
+/// Records in the order in which they came.
+#[derive(Default)]
+pub(super) struct Batch {
+    records: Vec<Record>,
+    /// Their ids, of all or of none.
+    ids: Vec<RecordId>,
+    /// Bytes they came in.
+    bytes: usize,
+}
+
+impl Batch {
+    pub(super) fn push(&mut self, record: Record, bytes: usize) {
+        self.records.push(record);
+        self.bytes += bytes;
+    }
+
+    /// One whose id had to be looked at.
+    pub(super) fn push_known(&mut self, id: RecordId, record: Record, bytes: usize) {
+        self.ids.push(id);
+        self.push(record, bytes);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn last(&self) -> Option<&Record> {
+        self.records.last()
+    }
+
+    /// Whether it is time to hand it in.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= INTAKE_BATCH || self.bytes >= INTAKE_BATCH_BYTES
+    }
+
+    /// What they take; a batch has at most some two MiB.
+    fn kib(&self) -> u32 {
+        let bytes = self.bytes + self.len() * RECORD_OVERHEAD;
+        u32::try_from(bytes / 1024 + 1).unwrap_or(u32::MAX).min(INTAKE_KIB as u32)
+    }
 }
 
 /// Reads a record's bytes.
@@ -133,41 +214,31 @@ pub(super) fn decode(whole: bool, bytes: &[u8]) -> Result<Record, WireError> {
     record.map_err(|_| WireError::Field("record"))
 }
 
-/// Lets through so many records and bytes a second; whoever brings more waits. A second's worth may come at once.
-pub(super) struct Throttle {
-    records: f64,
-    bytes: f64,
-    filled: Instant,
-}
-
-impl Throttle {
-    pub(super) fn new(now: Instant) -> Throttle {
-        Throttle { records: PUSHED_A_SECOND, bytes: PUSHED_BYTES_A_SECOND, filled: now }
-    }
-
-    /// Takes room for these; returns how long to wait before going on.
-    pub(super) fn pass(&mut self, now: Instant, records: usize, bytes: usize) -> Duration {
-        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.filled = now;
-        let refill = |left: f64, rate: f64, used: usize| (left + passed * rate).min(rate) - used as f64;
-        self.records = refill(self.records, PUSHED_A_SECOND, records);
-        self.bytes = refill(self.bytes, PUSHED_BYTES_A_SECOND, bytes);
-        let wait = (-self.records / PUSHED_A_SECOND).max(-self.bytes / PUSHED_BYTES_A_SECOND);
-        Duration::try_from_secs_f64(wait.max(0.0)).unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::{Millis, Owner, Rules, found};
+    use crate::store::Config;
 
     #[test]
-    fn who_brings_more_than_a_second_s_worth_waits_for_the_excess() {
-        let begin = Instant::now();
-        let mut throttle = Throttle::new(begin);
-        assert_eq!(throttle.pass(begin, 16_000, 0), Duration::ZERO);
-        let wait = throttle.pass(begin, 8_000, 0);
-        assert_eq!(wait, Duration::from_millis(500));
-        assert_eq!(throttle.pass(begin + Duration::from_secs(2), 1, 1), Duration::ZERO);
+    fn what_never_went_into_the_store_is_taken_back() {
+        let home = tempfile::tempdir().unwrap();
+        let owner = Owner::from_seed(&[1; 32]);
+        let (_, genesis) = found(&owner, &Rules::private(&[1; 32], "test"), Millis(50)).unwrap();
+        let config = Config { min_free: 0, ..Config::default() };
+        let store = Store::create(home.path(), &genesis, &config, Arc::new(|| Millis(60))).unwrap();
+        let (news, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        let intake = Intake::new(7, store, news);
+        let came = || vec![(RecordId([1; 32]), true), (RecordId([2; 32]), false)];
+        let mut next = || heard.try_recv().ok().map(|news| news.input);
+
+        drop(intake.promise(came()).unwrap());
+        assert!(matches!(next(), Some(Input::Came(7, ids)) if ids == came()));
+        let ids = [RecordId([1; 32]), RecordId([2; 32])];
+        assert!(matches!(next(), Some(Input::Spurned(7, back)) if back == ids));
+
+        intake.promise(came()).unwrap().keep();
+        assert!(matches!(next(), Some(Input::Came(..))));
+        assert!(next().is_none(), "it went in");
     }
 }

@@ -1,25 +1,26 @@
 //! One connection: the handshake that both sides must pass before anything is said, and the tasks that move bytes
 //! between its streams and the engine. Nothing here decides about records.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use quinn::{Connection, RecvStream, SendStream, VarInt};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
+use super::dues::{Dues, Ledger};
 use super::framed::{Reading, StreamError, Writing};
-use super::intake::{Intake, News, Throttle, decode};
+use super::intake::{Batch, Intake, News, decode};
 use super::serve::{self, Answers};
 use super::tls::{self, Speaker};
 use crate::record::NetworkId;
 use crate::sync::NodeKey;
+use crate::sync::bytes::WireError;
 use crate::sync::engine::{Input, Via};
 use crate::sync::limits::{
-    ANSWERS_PER_PEER, CONTROL_QUEUE, CONTROL_RATE, CONTROL_WINDOW, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES,
-    HANDSHAKE, INTAKE_BATCH, READ_PATIENCE,
+    ANSWERS_PER_PEER, CONTROL_QUEUE, GOSSIP_QUEUE, GOSSIP_QUEUE_BYTES, HANDSHAKE, INTAKE_BATCH, READ_PATIENCE,
 };
 use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
@@ -43,6 +44,12 @@ pub(super) enum HandshakeError {
     /// The peer does not know this network.
     #[error("it is of another network")]
     Stranger(Option<NodeKey>),
+    /// It knows the network and speaks another version of the protocol: nobody's fault.
+    #[error("it speaks version {0} of the protocol")]
+    Version(u8),
+    /// It knows the network and talks nonsense.
+    #[error("what it says of itself is wrong")]
+    Nonsense(NodeKey),
 }
 
 /// A connection on which both sides have proved themselves.
@@ -145,15 +152,17 @@ async fn expect_proof(
     }
 }
 
+/// After its proof the peer is no stranger any more.
 async fn expect_hello(reading: &mut Reading, key: NodeKey) -> Result<Hello, HandshakeError> {
     match reading.next(None).await {
         Ok(Message::Hello(hello)) => Ok(hello),
-        Ok(_) | Err(StreamError::Wire(_)) => Err(HandshakeError::Stranger(Some(key))),
+        Err(StreamError::Wire(WireError::Version(version))) => Err(HandshakeError::Version(version)),
+        Ok(_) | Err(StreamError::Wire(_)) => Err(HandshakeError::Nonsense(key)),
         Err(error) => Err(gone(error)),
     }
 }
 
-fn gone(error: impl std::fmt::Display) -> HandshakeError {
+pub(super) fn gone(error: impl std::fmt::Display) -> HandshakeError {
     HandshakeError::Connection(error.to_string())
 }
 
@@ -164,6 +173,8 @@ pub(super) type Frame = Arc<[u8]>;
 pub(super) struct Line {
     pub(super) connection: Connection,
     pub(super) intake: Intake,
+    /// The stream from a cursor that is taken from here.
+    pub(super) stream: Option<AbortHandle>,
     control: mpsc::Sender<Message>,
     gossip: mpsc::Sender<Frame>,
     gossip_bytes: Arc<AtomicUsize>,
@@ -175,26 +186,37 @@ pub(super) struct Surroundings {
     pub(super) facts: mpsc::Sender<Input>,
     pub(super) news: mpsc::UnboundedSender<News>,
     pub(super) answers: Arc<Answers>,
+    pub(super) ledger: Arc<Ledger>,
 }
 
 impl Line {
     /// Sets the tasks of a connection going. They end with it, and then say so.
     pub(super) fn start(link: LinkId, met: Met, around: &Surroundings) -> Line {
-        let Met { connection, key: _, hello: _, control: (writing, mut reading) } = met;
+        let Met { connection, key, hello: _, control: (writing, mut reading) } = met;
         reading.allow(FRAME_MAX);
         let (control, controls) = mpsc::channel(CONTROL_QUEUE);
         let (gossip, frames) = mpsc::channel(GOSSIP_QUEUE);
         let gossip_bytes = Arc::new(AtomicUsize::new(0));
         let intake = Intake::new(link, around.answers.store.clone(), around.news.clone());
-        let tasks =
-            Tasks { link, connection: connection.clone(), around: around.clone(), intake: intake.clone() };
+        let tasks = Tasks {
+            link,
+            connection: connection.clone(),
+            around: around.clone(),
+            intake: intake.clone(),
+            dues: around.ledger.of(key, Instant::now()),
+        };
         tokio::spawn(tasks.run(writing, reading, controls, frames, Arc::clone(&gossip_bytes)));
-        Line { connection, intake, control, gossip, gossip_bytes }
+        Line { connection, intake, stream: None, control, gossip, gossip_bytes }
     }
 
     /// Queues a message for the control stream; false: the queue is full.
     pub(super) fn say(&self, message: Message) -> bool {
         self.control.try_send(message).is_ok()
+    }
+
+    /// Whether a frame may be queued for the gossip stream, unless it is too long.
+    pub(super) fn takes_gossip(&self) -> bool {
+        self.gossip.capacity() > 0 && self.gossip_bytes.load(Ordering::Relaxed) < GOSSIP_QUEUE_BYTES
     }
 
     /// Queues a frame for the gossip stream; false: the queue is full.
@@ -221,6 +243,7 @@ struct Tasks {
     connection: Connection,
     around: Surroundings,
     intake: Intake,
+    dues: Arc<Dues>,
 }
 
 /// How a connection's task ended.
@@ -231,10 +254,7 @@ enum End {
 
 impl From<StreamError> for End {
     fn from(error: StreamError) -> End {
-        match error {
-            StreamError::Wire(_) => End::Fault(Offence::Lied),
-            StreamError::Ended | StreamError::Slow => End::Gone,
-        }
+        error.fault().map_or(End::Gone, End::Fault)
     }
 }
 
@@ -274,18 +294,17 @@ impl Tasks {
     }
 
     async fn hear_control(&self, mut reading: Reading) -> End {
-        let (mut heard, mut since) = (0, Instant::now());
         loop {
             let message = match reading.next(None).await {
                 Ok(message) => message,
                 Err(error) => return error.into(),
             };
-            if since.elapsed() > CONTROL_WINDOW {
-                (heard, since) = (0, Instant::now());
-            }
-            heard += 1;
-            if heard > CONTROL_RATE {
+            if self.dues.control.lock().is_flood(Instant::now()) {
                 return End::Fault(Offence::Flooded);
+            }
+            let peers = matches!(message, Message::Peers(_));
+            if peers && !self.dues.control.lock().hears_peers(Instant::now()) {
+                continue;
             }
             if let Err(end) = self.tell(Input::Said(self.link, message)).await {
                 return end;
@@ -296,15 +315,15 @@ impl Tasks {
     async fn hear_gossip(&self) -> End {
         let Ok(stream) = self.connection.accept_uni().await else { return End::Gone };
         let mut reading = Reading::new(stream, FRAME_MAX);
-        let mut throttle = Throttle::new(Instant::now());
         loop {
-            let heard = match self.gather(&mut reading).await {
+            let taken = reading.taken();
+            let (batch, announced) = match self.gather(&mut reading).await {
                 Ok(heard) => heard,
                 Err(end) => return end,
             };
-            let (records, bytes, announced) = heard;
-            let pause = throttle.pass(Instant::now(), records.len() + announced, bytes);
-            if let Err(error) = self.intake.take(records, Via::Gossip).await {
+            let (count, bytes) = (batch.len() + announced, (reading.taken() - taken) as usize);
+            let pause = self.dues.pushed.lock().pass(Instant::now(), count, bytes);
+            if let Err(error) = self.intake.take(batch, Via::Gossip).await {
                 return error.into();
             }
             if !pause.is_zero() {
@@ -313,16 +332,15 @@ impl Tasks {
         }
     }
 
-    /// Whatever has arrived: announcements go to the engine, records come back, with the bytes they took and how many
-    /// ids were announced.
-    async fn gather(&self, reading: &mut Reading) -> Result<(Vec<crate::record::Record>, usize, usize), End> {
-        let (mut records, mut size, mut announced) = (Vec::new(), 0, 0);
+    /// Whatever has arrived: announcements go to the engine, records come back, with how many ids were announced.
+    async fn gather(&self, reading: &mut Reading) -> Result<(Batch, usize), End> {
+        let (mut batch, mut announced) = (Batch::default(), 0);
         let mut message = reading.next(None).await?;
         loop {
             match message {
                 Message::Record { whole, bytes } => {
-                    size += bytes.len();
-                    records.push(decode(whole, &bytes).map_err(|_| End::Fault(Offence::Lied))?);
+                    let record = decode(whole, &bytes).map_err(|_| End::Fault(Offence::Lied))?;
+                    batch.push(record, bytes.len());
                 }
                 Message::Announce(ref ids) => {
                     announced += ids.len();
@@ -330,7 +348,7 @@ impl Tasks {
                 }
                 _ => return Err(End::Fault(Offence::Lied)),
             }
-            if records.len() + announced >= INTAKE_BATCH {
+            if batch.is_full() || batch.len() + announced >= INTAKE_BATCH {
                 break;
             }
             match reading.ready()? {
@@ -338,7 +356,7 @@ impl Tasks {
                 None => break,
             }
         }
-        Ok((records, size, announced))
+        Ok((batch, announced))
     }
 
     async fn say_gossip(&self, mut frames: mpsc::Receiver<Frame>, queued: Arc<AtomicUsize>) -> End {
@@ -360,35 +378,36 @@ impl Tasks {
         End::Gone
     }
 
-    /// Streams the peer opens: each asks for something and is answered beside the others.
+    /// Streams the peer opens: each asks for something and is answered beside the others. They end with the connection.
     async fn hear_requests(&self) -> End {
         let room = Arc::new(Semaphore::new(ANSWERS_PER_PEER));
-        let compares = Arc::new(parking_lot::Mutex::new(serve::Rate::new(Instant::now())));
-        let stream = Arc::new(Semaphore::new(1));
-        let (faults, mut faulty) = mpsc::channel(1);
+        let turns = serve::Turns::new(Arc::clone(&self.dues));
+        let mut answering = JoinSet::new();
         loop {
-            let opened = tokio::select! {
-                opened = self.connection.accept_bi() => opened,
-                Some(offence) = faulty.recv() => return End::Fault(offence),
+            let opened = async {
+                let place = Arc::clone(&room).acquire_owned().await.ok()?;
+                Some((place, self.connection.accept_bi().await.ok()?))
             };
-            let Ok((send, receive)) = opened else { return End::Gone };
-            let Ok(place) = Arc::clone(&room).acquire_owned().await else { return End::Gone };
+            let opened = tokio::select! {
+                opened = opened => opened,
+                Some(answered) = answering.join_next() => match answered {
+                    Ok(Err(offence)) => return End::Fault(offence),
+                    // A panic has been reported by itself; the peer is not to blame for it.
+                    Ok(Ok(())) | Err(_) => continue,
+                },
+            };
+            let Some((place, (send, receive))) = opened else { return End::Gone };
             let request = serve::Request {
                 link: self.link,
                 writing: Writing::new(send),
                 reading: Reading::new(receive, FRAME_MAX),
                 answers: Arc::clone(&self.around.answers),
                 facts: self.around.facts.clone(),
-                compares: Arc::clone(&compares),
-                stream: Arc::clone(&stream),
+                turns: turns.clone(),
             };
-            let faults = faults.clone();
-            tokio::spawn(async move {
-                if let Err(offence) = request.answer(READ_PATIENCE).await {
-                    // One is enough; the connection may be gone.
-                    let _ = faults.try_send(offence);
-                }
-                drop(place);
+            answering.spawn(async move {
+                let _place = place;
+                request.answer(READ_PATIENCE).await
             });
         }
     }
@@ -401,10 +420,4 @@ async fn say_control(mut writing: Writing, mut messages: mpsc::Receiver<Message>
         }
     }
     End::Gone
-}
-
-/// An address as people write it.
-pub(super) fn plain(address: SocketAddr) -> SocketAddr {
-    let ip: IpAddr = address.ip().to_canonical();
-    SocketAddr::new(ip, address.port())
 }

@@ -1,26 +1,23 @@
-//! Streams with a question: comparing, fetching by id, streaming from a cursor; how they are asked and how they are
-//! answered. Each that reads the store has a blocking thread of its own, of a bounded number.
+//! Streams with a question: comparing, fetching by id, streaming from a cursor; how they are answered. What reads the store
+//! does so on a blocking thread, of a bounded number, a piece at a time: while a peer is waited for nothing is held but
+//! the piece it is given.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quinn::Connection;
-use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 
+use super::compare::{self, Share};
+use super::dues::Dues;
 use super::framed::{Reading, StreamError, Writing};
-use super::intake::{Intake, decode};
-use crate::record::{Millis, Record, RecordId};
-use crate::store::{Clock, Encoded, Point, Ranges, Store};
-use crate::sync::engine::{Input, Via};
-use crate::sync::limits::{
-    ANSWER, ANSWERS_MAX, COMPARE_RATE, COMPARE_WINDOW, INTAKE_BATCH, INTAKE_BATCH_BYTES, READ_PATIENCE,
-    STREAM_GRACE, STREAM_RATE_MIN, STREAMS_MAX, WRITE_BYTES,
-};
-use crate::sync::reconcile::{Found, ReconcileError, Scope, Side};
+use crate::record::{Millis, RecordId};
+use crate::store::{Clock, Encoded, Point, Ranges, Store, StoreError};
+use crate::sync::engine::Input;
+use crate::sync::limits::{ANSWER, ANSWERS_MAX, STREAM_GRACE, STREAM_RATE_MIN, STREAMS_MAX, WRITE_BYTES};
 use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
-use crate::sync::wire::{FRAME_MAX, Message, TURN_FRAME_MAX};
+use crate::sync::wire::{Message, put_record};
 
 /// What questions are answered from.
 pub(super) struct Answers {
@@ -41,29 +38,73 @@ impl Answers {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         }
     }
+
+    /// Reads a piece of records when there is room. The room is given back once it is read, whoever waits for it.
+    async fn read(
+        &self,
+        room: &Arc<Semaphore>,
+        piece: impl FnOnce(&Store) -> Result<Piece, StoreError> + Send + 'static,
+    ) -> Result<Piece, StreamError> {
+        let place = Arc::clone(room).acquire_owned().await.map_err(|_| StreamError::Ended)?;
+        let store = self.store.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let read = piece(&store);
+            drop(place);
+            read
+        });
+        match read.await {
+            Ok(Ok(piece)) => Ok(piece),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a peer's question could not be answered");
+                Err(StreamError::Ended)
+            }
+            // A panic has been reported by itself.
+            Err(_) => Err(StreamError::Ended),
+        }
+    }
 }
 
-/// Comparisons a peer has asked for lately.
-pub(super) struct Rate {
-    count: u32,
-    since: Instant,
+/// Records on their way to a peer: some [`WRITE_BYTES`] of frames, or a single record's.
+#[derive(Default)]
+struct Piece {
+    frames: Vec<u8>,
+    count: u64,
+    /// The last one's place, if there is any.
+    last: Option<Point>,
+    /// How many ids it answers.
+    answered: usize,
 }
 
-impl Rate {
-    pub(super) fn new(now: Instant) -> Rate {
-        Rate { count: 0, since: now }
+impl Piece {
+    fn add(&mut self, sent: &Encoded) {
+        put_record(&mut self.frames, sent.whole, &sent.bytes);
+        self.count += 1;
+        self.last = Some((sent.time, sent.id));
     }
 
-    /// Counts one more; how long it has to wait.
-    fn pass(&mut self, now: Instant) -> Duration {
-        if now.saturating_duration_since(self.since) > COMPARE_WINDOW {
-            *self = Rate::new(now);
+    /// The first of these ids.
+    fn of(store: &Store, ids: &[RecordId]) -> Result<Piece, StoreError> {
+        let (snapshot, mut piece) = (store.snapshot()?, Piece::default());
+        for id in ids {
+            if piece.frames.len() >= WRITE_BYTES {
+                break;
+            }
+            match snapshot.sent(id) {
+                Ok(Some(sent)) => piece.add(&sent),
+                Ok(None) => {}
+                // One that cannot be read keeps nobody from the others.
+                Err(error) => tracing::warn!(%error, %id, "a record could not be read"),
+            }
+            piece.answered += 1;
         }
-        self.count += 1;
-        if self.count <= COMPARE_RATE {
-            return Duration::ZERO;
-        }
-        COMPARE_WINDOW.saturating_sub(now.saturating_duration_since(self.since))
+        Ok(piece)
+    }
+
+    /// What follows a point. A fresh view for each piece: an old one would keep the log from being cut.
+    fn from(store: &Store, from: &Point, until: &Point) -> Result<Piece, StoreError> {
+        let mut piece = Piece::default();
+        store.snapshot()?.sent_from(from, until, WRITE_BYTES)?.iter().for_each(|sent| piece.add(sent));
+        Ok(piece)
     }
 }
 
@@ -74,8 +115,22 @@ pub(super) struct Request {
     pub(super) reading: Reading,
     pub(super) answers: Arc<Answers>,
     pub(super) facts: mpsc::Sender<Input>,
-    pub(super) compares: Arc<parking_lot::Mutex<Rate>>,
-    pub(super) stream: Arc<Semaphore>,
+    pub(super) turns: Turns,
+}
+
+/// Whose turn it is among the questions of one peer.
+#[derive(Clone)]
+pub(super) struct Turns {
+    dues: Arc<Dues>,
+    compare: Arc<Semaphore>,
+    stream: Arc<Semaphore>,
+}
+
+impl Turns {
+    /// One comparison and one stream at a time: an honest node asks for no more.
+    pub(super) fn new(dues: Arc<Dues>) -> Turns {
+        Turns { dues, compare: Arc::new(Semaphore::new(1)), stream: Arc::new(Semaphore::new(1)) }
+    }
 }
 
 impl Request {
@@ -83,117 +138,74 @@ impl Request {
     pub(super) async fn answer(mut self, patience: Duration) -> Result<(), Offence> {
         let question = match self.reading.next(Some(patience)).await {
             Ok(question) => question,
-            Err(error) => return fault(&error),
+            Err(error) => return error.fault().map_or(Ok(()), Err),
         };
         self.writing.low_priority();
-        let Some(place) = self.place(&question).await else { return Ok(()) };
-        let handle = Handle::current();
-        let answered = tokio::task::spawn_blocking(move || {
-            let _place = place;
-            match question {
-                Message::Compare { salt, until } => self.compare(&handle, salt, until),
-                Message::Want(ids) => {
-                    self.give(&handle, &ids);
-                    Ok(())
-                }
-                Message::Since(from) => {
-                    self.stream(&handle, from);
-                    Ok(())
-                }
-                _ => Err(Offence::Lied),
-            }
-        });
-        // A panic has been reported by itself; the peer is not to blame for it.
-        answered.await.unwrap_or(Ok(()))
-    }
-
-    /// Room to answer. A stream may last, so it takes none from questions that do not; a comparison beyond the rate
-    /// waits for the next window, which holds up nobody but its asker.
-    async fn place(
-        &self,
-        question: &Message,
-    ) -> Option<(OwnedSemaphorePermit, Option<OwnedSemaphorePermit>)> {
-        if let Message::Since(_) = question {
-            let own = Arc::clone(&self.stream).acquire_owned().await.ok()?;
-            return Some((Arc::clone(&self.answers.streams).acquire_owned().await.ok()?, Some(own)));
-        }
-        if let Message::Compare { .. } = question {
-            let wait = self.compares.lock().pass(Instant::now());
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-            }
-        }
-        Some((Arc::clone(&self.answers.room).acquire_owned().await.ok()?, None))
-    }
-
-    fn compare(mut self, handle: &Handle, salt: [u8; 16], until: Millis) -> Result<(), Offence> {
-        self.reading.allow(TURN_FRAME_MAX);
-        let ranges = self.answers.ranges.clone();
-        let mut side = Side::new(&ranges, Scope { salt, until: (until, RecordId([0; 32])) });
-        let ended = handle.block_on(in_time(turns(&mut side, &mut self.writing, &mut self.reading)));
-        self.writing.finish();
-        let found = match ended {
-            Ok(()) => side.finish(),
-            Err(error) => return error.fault(),
+        let link = self.link;
+        let given = match question {
+            Message::Compare { salt, until } => return self.compare(salt, until).await,
+            Message::Want(ids) => timeout(ANSWER, self.give(&ids)).await.unwrap_or(Err(StreamError::Slow)),
+            Message::Since(from) => self.stream(from).await,
+            _ => return Err(Offence::Lied),
         };
-        // The engine may have gone.
-        let _ = handle.block_on(self.facts.send(Input::Compared(self.link, false, Some(found))));
+        if let Err(error) = given {
+            tracing::debug!(link, %error, "a peer was not given all it asked for");
+        }
         Ok(())
     }
 
-    fn give(mut self, handle: &Handle, ids: &[RecordId]) {
-        let (mut given, begun) = (0, Instant::now());
-        for some in ids.chunks(64) {
-            if begun.elapsed() > ANSWER {
-                return;
-            }
-            let Ok(snapshot) = self.answers.store.snapshot() else { break };
-            let records: Vec<Encoded> =
-                some.iter().filter_map(|id| snapshot.sent(id).ok().flatten()).collect();
-            drop(snapshot);
-            for sent in &records {
-                if handle.block_on(self.writing.put_record(sent.whole, &sent.bytes)).is_err() {
-                    return;
-                }
-                given += 1;
-            }
+    async fn compare(self, salt: [u8; 16], until: Millis) -> Result<(), Offence> {
+        let Request { link, writing, reading, answers, facts, turns } = self;
+        let Ok(_turn) = turns.compare.acquire().await else { return Ok(()) };
+        let share = Share { room: Arc::clone(&answers.room), dues: Arc::clone(&turns.dues) };
+        let ended = compare::follow(&answers, share, (link, salt, until), (writing, reading));
+        let (found, fault) = ended.await;
+        if let Some(found) = found {
+            // The engine may have gone.
+            let _ = facts.send(Input::Compared(link, false, Some(found))).await;
         }
-        self.done(handle, given);
+        fault.map_or(Ok(()), Err)
     }
 
-    /// In (time, id) order: nothing in it is an orphan to whoever has everything before the cursor.
-    fn stream(mut self, handle: &Handle, from: Point) {
+    async fn give(mut self, ids: &[RecordId]) -> Result<(), StreamError> {
+        let (mut pace, mut given, mut rest) = (Pace::default(), 0, ids);
+        while !rest.is_empty() {
+            let asked = rest.to_vec();
+            let piece = self.answers.read(&self.answers.room, move |store| Piece::of(store, &asked)).await?;
+            rest = &rest[piece.answered..];
+            given += piece.count;
+            pace.write(&mut self.writing, &piece.frames).await?;
+        }
+        self.done(given).await
+    }
+
+    /// In (time, id) order: nothing in it is an orphan to whoever has everything before the cursor. While a piece is
+    /// written the next one is read.
+    async fn stream(mut self, from: Point) -> Result<(), StreamError> {
+        let stream = Arc::clone(&self.turns.stream);
+        let Ok(_turn) = stream.acquire().await else { return Ok(()) };
         let until = ((self.answers.clock)().plus(1), RecordId([0; 32]));
-        let (mut from, mut given) = (from, 0);
-        let (mut bytes, begun) = (0, Instant::now());
-        loop {
-            let elapsed = begun.elapsed();
-            if elapsed > STREAM_GRACE && bytes < elapsed.as_secs() * STREAM_RATE_MIN {
-                return;
-            }
-            // A fresh view for each piece: an old one would keep the log from being cut.
-            let read = self.answers.store.snapshot();
-            let Ok(some) = read.and_then(|snapshot| snapshot.sent_from(&from, &until, WRITE_BYTES)) else {
-                break;
-            };
-            let Some(last) = some.last() else { break };
-            from = after((last.time, last.id));
-            for sent in &some {
-                bytes += sent.bytes.len() as u64;
-                if handle.block_on(self.writing.put_record(sent.whole, &sent.bytes)).is_err() {
-                    return;
-                }
-            }
-            given += some.len() as u64;
+        let answers = Arc::clone(&self.answers);
+        let read =
+            |from: Point| answers.read(&answers.streams, move |store| Piece::from(store, &from, &until));
+        let (mut pace, mut given) = (Pace::default(), 0);
+        let mut piece = read(from).await?;
+        while let Some(last) = piece.last {
+            given += piece.count;
+            let written = pace.write(&mut self.writing, &piece.frames);
+            let (written, next) = tokio::join!(written, read(after(last)));
+            written?;
+            piece = next?;
         }
-        self.done(handle, given);
+        self.done(given).await
     }
 
-    fn done(mut self, handle: &Handle, given: u64) {
-        // Whoever has stopped listening has stopped caring.
-        let _ = handle.block_on(self.writing.say(&Message::Done));
+    async fn done(mut self, given: u64) -> Result<(), StreamError> {
+        self.writing.say(&Message::Done).await?;
         self.writing.finish();
-        let _ = handle.block_on(self.facts.send(Input::Gave(self.link, given)));
+        // The engine may have gone.
+        let _ = self.facts.send(Input::Gave(self.link, given)).await;
+        Ok(())
     }
 }
 
@@ -210,174 +222,27 @@ fn after((time, id): Point) -> Point {
     (time.plus(1), RecordId(id))
 }
 
-fn fault(error: &StreamError) -> Result<(), Offence> {
-    match error {
-        StreamError::Wire(_) => Err(Offence::Lied),
-        StreamError::Ended | StreamError::Slow => Ok(()),
-    }
-}
-
-/// A comparison that ended badly.
-#[derive(Debug, thiserror::Error)]
-enum CompareError {
-    #[error(transparent)]
-    Stream(#[from] StreamError),
-    #[error(transparent)]
-    Reconcile(#[from] ReconcileError),
-}
-
-impl CompareError {
-    fn fault(&self) -> Result<(), Offence> {
-        match self {
-            CompareError::Stream(error) => fault(error),
-            CompareError::Reconcile(ReconcileError::Store(error)) => {
-                tracing::warn!(%error, "a comparison could not be answered");
-                Ok(())
-            }
-            CompareError::Reconcile(_) => Err(Offence::Lied),
-        }
-    }
-}
-
-/// Takes turns until nothing is left to say.
-async fn turns(
-    side: &mut Side<'_, Ranges>,
-    writing: &mut Writing,
-    reading: &mut Reading,
-) -> Result<(), CompareError> {
-    loop {
-        let Message::Turn(turn) = reading.next(Some(READ_PATIENCE)).await? else {
-            return Err(StreamError::Wire(crate::sync::bytes::WireError::Field("turn")).into());
-        };
-        match side.answer(&turn)? {
-            Some(reply) => {
-                let last = reply.is_empty();
-                writing.say(&Message::Turn(reply)).await?;
-                if last {
-                    return Ok(());
-                }
-            }
-            None => return Ok(()),
-        }
-    }
-}
-
-/// A comparison that does not come to an end makes room for others.
-async fn in_time(ran: impl Future<Output = Result<(), CompareError>>) -> Result<(), CompareError> {
-    tokio::time::timeout(ANSWER, ran).await.unwrap_or(Err(StreamError::Slow.into()))
-}
-
-/// Leads a comparison and tells the engine what it found.
-pub(super) fn lead(
-    handle: &Handle,
-    connection: &Connection,
-    link: LinkId,
-    answers: &Answers,
-    (salt, until, audit): ([u8; 16], Millis, Option<u64>),
-) -> (Input, Option<Offence>) {
-    let ranges = answers.ranges.clone();
-    let mut side = Side::new(&ranges, Scope { salt, until: (until, RecordId([0; 32])) });
-    let ran: Result<(), CompareError> = handle.block_on(in_time(async {
-        let (send, receive) = connection.open_bi().await.map_err(|_| StreamError::Ended)?;
-        let (mut writing, mut reading) = (Writing::new(send), Reading::new(receive, TURN_FRAME_MAX));
-        let first = match audit {
-            Some(pick) => side.audit(pick)?,
-            None => side.open()?,
-        };
-        writing.say(&Message::Compare { salt, until }).await?;
-        writing.say(&Message::Turn(first)).await?;
-        turns(&mut side, &mut writing, &mut reading).await?;
-        writing.finish();
-        Ok(())
-    }));
-    match ran {
-        Ok(()) => (Input::Compared(link, true, Some(side.finish())), None),
-        Err(error) => {
-            tracing::debug!(link, %error, "a comparison failed");
-            (Input::Compared(link, true, None::<Found>), error.fault().err())
-        }
-    }
-}
-
 /// How fast an answer comes: not time spent on our side, but what was waited for the peer.
 #[derive(Default)]
-struct Pace {
+pub(super) struct Pace {
     waited: Duration,
     bytes: u64,
 }
 
 impl Pace {
-    fn moved(&mut self, waited: Duration, bytes: usize) -> Result<(), StreamError> {
+    /// Writes frames, and minds how long the peer took to take them.
+    async fn write(&mut self, writing: &mut Writing, frames: &[u8]) -> Result<(), StreamError> {
+        let begun = Instant::now();
+        writing.put(frames).await?;
+        self.moved(begun.elapsed(), frames.len())
+    }
+
+    pub(super) fn moved(&mut self, waited: Duration, bytes: usize) -> Result<(), StreamError> {
         self.waited += waited;
         self.bytes += bytes as u64;
         let slow = self.waited > STREAM_GRACE && self.bytes < self.waited.as_secs() * STREAM_RATE_MIN;
         if slow { Err(StreamError::Slow) } else { Ok(()) }
     }
-}
-
-/// Fetches records by id.
-pub(super) async fn fetch(
-    connection: Connection,
-    intake: Intake,
-    ids: &[RecordId],
-) -> Result<(), StreamError> {
-    receive(connection, intake, Message::Want(ids.to_vec()), Via::Fetch, ids.len() as u64).await.map(drop)
-}
-
-/// Streams everything from a cursor; returns how many records came.
-pub(super) async fn catch_up(
-    connection: Connection,
-    intake: Intake,
-    from: Point,
-) -> Result<u64, StreamError> {
-    receive(connection, intake, Message::Since(from), Via::Stream, u64::MAX).await
-}
-
-async fn receive(
-    connection: Connection,
-    intake: Intake,
-    question: Message,
-    via: Via,
-    count_max: u64,
-) -> Result<u64, StreamError> {
-    let (send, receive) = connection.open_bi().await.map_err(|_| StreamError::Ended)?;
-    let (mut writing, mut reading) = (Writing::new(send), Reading::new(receive, FRAME_MAX));
-    writing.say(&question).await?;
-    writing.finish();
-    let mut pace = Pace::default();
-    let (mut records, mut size, mut count, mut done) = (Vec::<Record>::new(), 0, 0, false);
-    while !done {
-        match reading.ready()? {
-            Some(Message::Record { whole, bytes }) => {
-                count += 1;
-                size += bytes.len();
-                records.push(decode(whole, &bytes)?);
-            }
-            Some(Message::Done) => done = true,
-            Some(_) => return Err(crate::sync::bytes::WireError::Field("answer").into()),
-            None => {
-                // What is here is handed in before more is awaited, unless a full batch is near.
-                if records.len() >= INTAKE_BATCH / 2 || via == Via::Fetch {
-                    intake.take(std::mem::take(&mut records), via).await?;
-                }
-                let asked = Instant::now();
-                let more = reading.more(Some(READ_PATIENCE)).await?;
-                pace.moved(asked.elapsed(), more)?;
-            }
-        }
-        if count > count_max {
-            return Err(crate::sync::bytes::WireError::TooMany("records", usize::MAX).into());
-        }
-        if records.len() >= INTAKE_BATCH || size >= INTAKE_BATCH_BYTES {
-            size = 0;
-            intake.take(std::mem::take(&mut records), via).await?;
-        }
-    }
-    intake.take(records, via).await?;
-    if via == Via::Stream {
-        intake.settle().await;
-    }
-    Ok(count)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Who is left alone for a while, and for how long. Bounded; the shortest shun gives way.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
-use super::super::address::NodeKey;
+use super::super::address::{NodeKey, place};
 use crate::record::Millis;
 
 /// Keys and IP addresses remembered.
@@ -31,23 +31,10 @@ pub enum Offence {
     Stranger,
 }
 
-/// An IPv6 customer has a /64 at least, so that counts as one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
     Key(NodeKey),
-    Ip(IpAddr),
-}
-
-impl Who {
-    fn at(ip: IpAddr) -> Who {
-        match ip.to_canonical() {
-            IpAddr::V6(ip) => {
-                let network = u128::from(ip) >> 64 << 64;
-                Who::Ip(IpAddr::V6(Ipv6Addr::from(network)))
-            }
-            v4 @ IpAddr::V4(_) => Who::Ip(v4),
-        }
-    }
+    At(IpAddr),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,9 +62,9 @@ impl Shuns {
         }
         // A liar is known by its key; without one, and for what new keys make free of charge, the place
         // answers. All programs of this machine share loopback, so that is never to blame.
-        let place = !wanted && (key.is_none() || offence != Offence::Lied);
-        if place && !ip.to_canonical().is_loopback() {
-            self.strike(Who::at(ip), IP_STRIKES, SHUN_MAX_MS, now);
+        let here = !wanted && (key.is_none() || offence != Offence::Lied);
+        if here && !ip.to_canonical().is_loopback() {
+            self.strike(Who::At(place(ip)), IP_STRIKES, SHUN_MAX_MS, now);
         }
     }
 
@@ -105,13 +92,13 @@ impl Shuns {
 
     /// Until when an IP address is shunned, if it is.
     pub(super) fn ip(&self, ip: IpAddr, now: Millis) -> Option<Millis> {
-        self.get(Who::at(ip)).filter(|until| *until > now)
+        self.get(Who::At(place(ip))).filter(|until| *until > now)
     }
 
     /// The later of both, be it past.
     pub(super) fn until(&self, key: Option<NodeKey>, ip: Option<IpAddr>) -> Option<Millis> {
         let key = key.and_then(|key| self.get(Who::Key(key)));
-        let ip = ip.and_then(|ip| self.get(Who::at(ip)));
+        let ip = ip.and_then(|ip| self.get(Who::At(place(ip))));
         key.max(ip)
     }
 

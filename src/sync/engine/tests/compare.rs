@@ -86,7 +86,7 @@ fn few_comparisons_are_led_at_a_time() {
 fn what_a_comparison_found_is_fetched_and_announced() {
     let (mut bed, links) = Bed::with_peers(1);
     bed.root_is(links[0], 5, OTHER, true);
-    let found = Found { need: ids(1..3), have: ids(3..5), cut: false };
+    let found = Found { need: ids(1..3), have: ids(3..5) };
     bed.handle(Input::Compared(links[0], true, Some(found)));
     let actions = bed.wait(2 * ANNOUNCE_GATHER_MS);
     assert_eq!(fetches(&actions), [(links[0], ids(1..3))]);
@@ -133,6 +133,8 @@ fn a_node_that_has_much_streams_from_its_newest_record() {
 fn after_a_stream_roots_are_compared_at_once() {
     let (mut bed, links) = Bed::with_peers(1);
     bed.root_is(links[0], 2 * FAR_BEHIND, OTHER, true);
+    let verdicts = ids(1..2 * FAR_BEHIND).into_iter().map(Verdict::Accepted).collect();
+    bed.handle(Input::Judged(links[0], Via::Stream, verdicts));
     bed.handle(Input::Caught(links[0], 2 * FAR_BEHIND));
     assert_eq!(roots(&bed.wait(0)), [links[0]]);
     assert_eq!(bed.engine.progress(bed.now).catching_up, None);

@@ -248,3 +248,47 @@ fn where_only_one_more_lacks_it_all_get_a_new_record_whole() {
     let actions = bed.commit(1);
     assert_eq!(pushes(&actions).len(), links.len());
 }
+
+#[test]
+fn a_forged_copy_does_not_hide_a_record_from_who_announced_it_meanwhile() {
+    let (mut bed, links) = Bed::with_peers(3);
+    bed.came(links[0], 1);
+    bed.announce(links[1], vec![id(1)]);
+    bed.announce(links[2], vec![id(1)]);
+    assert_eq!(fetches(&bed.wait(2 * ANNOUNCE_WAIT_MS)), [], "it may be the true one");
+    bed.handle(Input::Spurned(links[0], vec![id(1)]));
+    assert_eq!(fetches(&bed.wait(0)), [(links[1], vec![id(1)])]);
+    bed.handle(Input::Fetched(links[1], vec![id(1)]));
+    assert_eq!(fetches(&bed.wait(0)), [(links[2], vec![id(1)])]);
+}
+
+#[test]
+fn of_two_copies_the_true_one_is_awaited() {
+    let (mut bed, links) = Bed::with_peers(3);
+    bed.came(links[0], 1);
+    bed.came(links[1], 1);
+    bed.announce(links[2], vec![id(1)]);
+    bed.handle(Input::Spurned(links[0], vec![id(1)]));
+    assert_eq!(fetches(&bed.wait(2 * ANNOUNCE_WAIT_MS)), []);
+}
+
+#[test]
+fn what_was_forged_once_is_found_by_a_comparison_at_once() {
+    let (mut bed, links) = Bed::with_peers(2);
+    bed.came(links[0], 1);
+    bed.handle(Input::Spurned(links[0], vec![id(1)]));
+    let found = Found { need: ids(1..2), ..Found::default() };
+    bed.handle(Input::Compared(links[1], true, Some(found)));
+    assert_eq!(fetches(&bed.wait(0)), [(links[1], vec![id(1)])]);
+}
+
+#[test]
+fn who_is_found_to_have_it_by_a_comparison_is_asked_when_a_forged_copy_is_refused() {
+    let (mut bed, links) = Bed::with_peers(2);
+    bed.came(links[0], 1);
+    let found = Found { need: ids(1..2), ..Found::default() };
+    bed.handle(Input::Compared(links[1], true, Some(found)));
+    assert_eq!(fetches(&bed.wait(10)), []);
+    bed.handle(Input::Spurned(links[0], vec![id(1)]));
+    assert_eq!(fetches(&bed.wait(0)), [(links[1], vec![id(1)])]);
+}

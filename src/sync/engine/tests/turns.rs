@@ -62,6 +62,7 @@ impl Chaos {
                 Action::Fetch(link, ids) => self.fetches.push((link, ids)),
                 Action::Compare(link, _) | Action::Audit(link, ..) => self.compares.push(link),
                 Action::CatchUp(link, _) => self.streams.push(link),
+                Action::StopCatchUp(link) => self.streams.retain(|other| *other != link),
                 Action::Say(..) | Action::Push(..) | Action::Synchronised | Action::Save => {}
             }
         }
@@ -112,7 +113,7 @@ impl Chaos {
                 Input::Fetched(link, ids)
             }
             11 => {
-                let found = Found { need: vec![self.id()], have: vec![self.id()], cut: false };
+                let found = Found { need: vec![self.id()], have: vec![self.id()] };
                 Input::Compared(self.compares.pop()?, true, (!link.is_multiple_of(3)).then_some(found))
             }
             12 => Input::Caught(self.streams.pop()?, self.dice.below(FAR_BEHIND)),
