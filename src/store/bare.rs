@@ -8,7 +8,11 @@ use crate::record::RecordId;
 
 impl Snapshot {
     /// The first `limit` records behind a row that are here without their value, in order of rows.
-    pub fn without_value(&self, after: Option<Row>, limit: usize) -> Result<Vec<(Row, RecordId)>, StoreError> {
+    pub fn without_value(
+        &self,
+        after: Option<Row>,
+        limit: usize,
+    ) -> Result<Vec<(Row, RecordId)>, StoreError> {
         let mut statement = self.cached(
             "SELECT row, id FROM record INDEXED BY without_value WHERE value IS NULL AND row > ?1
              ORDER BY row LIMIT ?2",

@@ -310,7 +310,9 @@ impl Engine {
         self.table_due = self.ask_table();
         self.dial(now);
         self.table_due = self.ask_table();
-        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        // Nobody is always the first to be asked.
+        let mut links: Vec<LinkId> = self.links.keys().copied().collect();
+        self.dice.shuffle(&mut links);
         for link in links {
             self.see_off(now, link);
             self.flush_announcements(now, link);

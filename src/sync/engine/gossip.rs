@@ -75,7 +75,7 @@ impl Engine {
                         self.wants.settle(&id);
                     } else {
                         // Known without its value, and this peer did not bring it.
-                        self.wants.refute(&id, link);
+                        self.wants.spurn(&id, link, now);
                     }
                     self.came.take(&id);
                     self.count(link, |traffic| traffic.duplicates += 1);
