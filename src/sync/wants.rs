@@ -30,6 +30,8 @@ struct Want {
     arrived: bool,
     /// Not to be asked for before this.
     due: Millis,
+    /// The record is here, and its value is not.
+    value: bool,
     seq: u64,
 }
 
@@ -51,6 +53,8 @@ struct Offers {
     all: BTreeMap<u64, RecordId>,
     /// What may be asked of it, the earliest first.
     askable: BTreeSet<(Millis, u64, RecordId)>,
+    /// How many are only values.
+    values: usize,
 }
 
 /// The list.
@@ -59,6 +63,8 @@ pub struct Wants {
     listed: HashMap<RecordId, Want>,
     offers: HashMap<LinkId, Offers>,
     next: u64,
+    /// How many are only values.
+    values: usize,
 }
 
 impl Wants {
@@ -87,8 +93,34 @@ impl Wants {
         self.offers.get(&link).map_or(0, |offers| offers.all.len())
     }
 
+    /// How many are values of records that are here.
+    pub fn values(&self) -> usize {
+        self.values
+    }
+
+    /// Whether only its value is wanted: the record is here.
+    pub fn is_value(&self, id: &RecordId) -> bool {
+        self.listed.get(id).is_some_and(|want| want.value)
+    }
+
+    /// Values that `link` may have and has not been asked for, or has not given yet.
+    pub fn values_of(&self, link: LinkId) -> usize {
+        self.offers.get(&link).map_or(0, |offers| offers.values)
+    }
+
+    /// `link` may have the value of this record, which is here without it. False: it is not to be asked, as there is no
+    /// room, or others are to be asked before.
+    pub fn want_value(&mut self, id: RecordId, link: LinkId, due: Millis) -> bool {
+        self.list(id, link, due, true)
+            && self.listed.get(&id).is_some_and(|want| want.sources.contains(&link))
+    }
+
     /// `link` has this, and this node lacks it; to be asked for at `due`. False: there is no room.
     pub fn want(&mut self, id: RecordId, link: LinkId, due: Millis) -> bool {
+        self.list(id, link, due, false)
+    }
+
+    fn list(&mut self, id: RecordId, link: LinkId, due: Millis, value: bool) -> bool {
         if self.listed.contains_key(&id) {
             self.change(&id, |want| {
                 if !want.sources.contains(&link) && want.sources.len() < SOURCES_MAX {
@@ -105,10 +137,10 @@ impl Wants {
         }
         let seq = self.next;
         self.next += 1;
-        let want =
-            Want { sources: SmallVec::from_slice(&[link]), asked: SmallVec::new(), arrived: false, due, seq };
+        let want = Want { sources: SmallVec::new(), asked: SmallVec::new(), arrived: false, due, value, seq };
         self.listed.insert(id, want);
-        self.change(&id, |_| ());
+        self.values += usize::from(value);
+        self.change(&id, |want| want.sources.push(link));
         true
     }
 
@@ -195,6 +227,7 @@ impl Wants {
         for link in &want.sources {
             if let Some(offers) = self.offers.get_mut(link) {
                 offers.all.remove(&want.seq);
+                offers.values -= usize::from(want.value);
                 want.askable(*link).map(|due| offers.askable.remove(&(due, want.seq, *id)));
             }
         }
@@ -202,9 +235,11 @@ impl Wants {
         for link in &want.sources {
             let offers = self.offers.entry(*link).or_default();
             offers.all.insert(want.seq, *id);
+            offers.values += usize::from(want.value);
             want.askable(*link).map(|due| offers.askable.insert((due, want.seq, *id)));
         }
         if want.sources.is_empty() {
+            self.values -= usize::from(want.value);
             self.listed.remove(id);
         }
     }
@@ -310,7 +345,8 @@ mod tests {
         for _ in 0..20_000 {
             let (id, link) = (id(dice.below(50)), dice.below(6));
             match dice.below(8) {
-                0..2 => drop(wants.want(id, link, now.plus(dice.below(100)))),
+                0 => drop(wants.want(id, link, now.plus(dice.below(100)))),
+                1 => drop(wants.want_value(id, link, now.plus(dice.below(100)))),
                 2 => drop(wants.ask(link, now)),
                 3 => wants.arrived(&id, now),
                 4 => wants.settle(&id),
@@ -325,6 +361,10 @@ mod tests {
                     && want.asked.iter().all(|(link, _)| want.sources.contains(link))
             });
             assert!(asked && wants.listed.values().all(|want| !want.sources.is_empty()));
+            assert_eq!(wants.values(), wants.listed.values().filter(|want| want.value).count());
+            let values = |want: &Want| if want.value { want.sources.len() } else { 0 };
+            let expected: usize = wants.listed.values().map(values).sum();
+            assert_eq!((0..6).map(|link| wants.values_of(link)).sum::<usize>(), expected);
             assert_eq!(wants.offers.values().map(|offers| offers.all.len()).sum::<usize>(), sources);
             let askable = |(link, offers): (&LinkId, &Offers)| {
                 let is =

@@ -160,7 +160,8 @@ impl Engine {
         linked.compare_pause = COMPARE_PAUSE_MS;
         (linked.missing, linked.rounds) = (0, 0);
         self.agreed = Some(now);
-        if !self.synchronised && (linked.synchronised || unsure) {
+        let word = linked.synchronised || unsure;
+        if !self.synchronised && word && self.values_settled(now, view) {
             self.synchronised = true;
             self.act(Action::Synchronised);
         }

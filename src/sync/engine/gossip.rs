@@ -37,7 +37,10 @@ impl Engine {
     /// Records came and are on their way into the store.
     pub(super) fn note_came(&mut self, now: Millis, link: LinkId, ids: &[(RecordId, bool)]) {
         for (id, whole) in ids {
-            self.wants.arrived(id, now);
+            // Without its value it is not what is awaited, if that is only the value.
+            if *whole || !self.wants.is_value(id) {
+                self.wants.arrived(id, now);
+            }
             self.came.sent(*id, link, *whole, now);
         }
     }
@@ -164,16 +167,16 @@ impl Engine {
         }
     }
 
-    /// Whoever sent it had pruned the value; perhaps others have not.
+    /// Whoever sent it has not its value; perhaps others do.
     fn want_value(&mut self, now: Millis, id: RecordId, bare: &[LinkId]) {
         let others: SmallVec<[LinkId; 16]> =
             self.links.keys().filter(|link| !bare.contains(link)).copied().collect();
         for link in others {
-            self.wants.want(id, link, now.plus(VALUE_WAIT_MS));
+            self.wants.want_value(id, link, now.plus(VALUE_WAIT_MS));
         }
     }
 
-    fn spread(&mut self, now: Millis, id: RecordId, havers: &[LinkId], pushes: usize) {
+    pub(super) fn spread(&mut self, now: Millis, id: RecordId, havers: &[LinkId], pushes: usize) {
         let lacking = self.links.keys().filter(|link| !havers.contains(link));
         let mut lacking: SmallVec<[LinkId; 16]> = lacking.copied().collect();
         self.dice.shuffle(&mut lacking);

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::values::Walk;
 use super::{
     Action, CALLERS_MAX, COMPARE_PAUSE_MS, DIALLED_WANTED, EXPLORE_EVERY_MS, Engine, GUEST_MS, GUESTS_MAX,
     LINKS_MAX, LINKS_WANTED, PEERS_EVERY_MS, PEERS_TOLD, PROBE_EVERY_MS, ROOT_SOON_MS,
@@ -39,6 +40,8 @@ pub(super) struct Linked {
     /// Nothing is streamed from a cursor before this: the last time brought little.
     pub(super) stream_next: Millis,
     pub(super) fetching: usize,
+    /// Missing values it was asked for.
+    pub(super) values: Walk,
     /// Missing links fetched since the last comparison, and in how many rounds.
     pub(super) missing: usize,
     pub(super) rounds: u32,
@@ -136,6 +139,7 @@ impl Engine {
             compare_pause: COMPARE_PAUSE_MS,
             stream_next: now,
             fetching: 0,
+            values: Walk::new(now),
             missing: 0,
             rounds: 0,
             announce: Vec::new(),
