@@ -106,10 +106,12 @@ impl Engine {
                 return;
             }
             self.forget(loser);
-        } else if self.links.len() >= LINKS_MAX + GUESTS_MAX {
+        }
+        let guest = !outgoing && self.full();
+        if guest && self.guests() >= GUESTS_MAX {
             return self.turn_down(now, link, key, "no room");
         }
-        let guest_until = (!outgoing && self.full()).then(|| now.plus(GUEST_MS));
+        let guest_until = guest.then(|| now.plus(GUEST_MS));
         let traffic = Traffic {
             remote,
             outgoing,
@@ -159,6 +161,10 @@ impl Engine {
     fn full(&self) -> bool {
         let stays = self.links.values().filter(|linked| linked.guest_until.is_none());
         stays.filter(|linked| !linked.traffic.outgoing).count() >= CALLERS_MAX
+    }
+
+    fn guests(&self) -> usize {
+        self.links.values().filter(|linked| linked.guest_until.is_some()).count()
     }
 
     /// A guest has heard of other nodes and goes, unless there is room by now.
@@ -231,11 +237,16 @@ impl Engine {
         few.max(own).min(DIALLING_MAX.saturating_sub(self.dialling))
     }
 
+    /// Whether there is room for one beyond what is sought: of those a node wants for good none gives way.
+    fn explores(&self) -> bool {
+        self.links.len() - self.guests() <= LINKS_MAX
+    }
+
     /// When there is next somebody to dial or to try.
     pub(super) fn next_dial(&self) -> Option<Millis> {
         let (_, due, probe) = self.ask_table();
         let dial = match (self.room(), self.dialling) {
-            (0, 0) => due.map(|due| due.max(self.explore_next)),
+            (0, 0) if self.explores() => due.map(|due| due.max(self.explore_next)),
             (0, _) => None,
             _ => due,
         };
@@ -258,7 +269,7 @@ impl Engine {
             return;
         }
         let mut room = self.room();
-        if room == 0 && self.dialling == 0 && self.explore_next <= now {
+        if room == 0 && self.dialling == 0 && self.explore_next <= now && self.explores() {
             self.explore_next = now.plus(self.dice.about(EXPLORE_EVERY_MS));
             room = 1;
         }

@@ -95,11 +95,25 @@ fn a_guest_stays_if_others_leave() {
 #[test]
 fn a_caller_beyond_all_limits_finds_no_room() {
     let mut bed = full();
-    for number in 1..=(LINKS_MAX - CALLERS_MAX + GUESTS_MAX) as u8 {
+    for number in 1..=GUESTS_MAX as u8 {
         bed.up(number);
     }
     let (link, actions) = bed.connect(200, false, hello(1));
     assert_eq!(actions, [Action::Close(link, "no room")]);
+}
+
+#[test]
+fn whom_the_node_calls_itself_finds_room_however_many_guests_there_are() {
+    let mut bed = full();
+    for number in 1..=GUESTS_MAX as u8 {
+        bed.up(number);
+    }
+    for number in 0..LINKS_WANTED as u8 {
+        bed.engine.table().add(address(200 + number), Origin::Operator, bed.now).expect("room");
+        let (_, actions) = bed.connect(200 + number, true, hello(1));
+        assert!(closed(&actions).is_empty());
+    }
+    assert_eq!(bed.engine.links.len(), LINKS_MAX + GUESTS_MAX);
 }
 
 #[test]
@@ -228,4 +242,20 @@ fn who_came_together_hears_of_the_others_soon() {
     dialled(&mut bed, 3);
     assert!(!told(&bed.wait(5_000 - 2 * ROOT_SOON_MS), 3));
     assert!(told(&bed.wait(2_000), 3));
+}
+
+#[test]
+fn a_node_that_wants_more_than_it_may_have_does_not_connect_to_all_of_them() {
+    let mut bed = Bed::new();
+    for number in 101..=200 {
+        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+    }
+    for _ in 0..200 {
+        for action in bed.wait(EXPLORE_EVERY_MS) {
+            let Action::Dial(to) = action else { continue };
+            let number = to.key.map_or(0, |key| key.0[0]);
+            bed.connect(number, true, hello(u64::from(number)));
+        }
+    }
+    assert_eq!(bed.engine.links.len(), LINKS_MAX + 1);
 }
