@@ -79,11 +79,15 @@ pub const STREAM_JUDGED_MS: u64 = 20_000;
 pub const STREAM_SLACK: u64 = 65_536;
 /// Agreement counts only about a time as near as this to our own clock, ms: about the distant past everybody agrees.
 pub const AGREE_WITHIN_MS: u64 = 60_000;
-/// Comparisons this node leads at a time at most.
+/// Comparisons this node leads at a time at most, those left out that last longer than [`COMPARISON_MS`].
 pub const COMPARISONS_MAX: usize = 3;
+/// Audits under way at a time at most, likewise.
+pub const AUDITS_MAX: usize = 2;
+/// A comparison that has lasted so long keeps no other from being led, ms; what it finds counts all the same.
+pub const COMPARISON_MS: u64 = 5_000;
 /// Fetches under way with one peer at most.
 pub const FETCHES_MAX: usize = 2;
-/// Agreements with a peer between two audits of a range with keyed sums.
+/// With every so many-th root asked of a peer, if they agree, a range is audited with keyed sums.
 pub const AUDIT_EVERY: u64 = 16;
 /// Ids wanted from one peer at most.
 pub const WANTS_PER_LINK_MAX: usize = 16_384;

@@ -1,8 +1,10 @@
 //! Comparing: roots now and then, sessions where they differ, a stream where this node is far behind.
 
+use super::links::Comparing;
 use super::{
-    AGREE_WITHIN_MS, AUDIT_EVERY, Action, COMPARE_PAUSE_MAX_MS, COMPARE_PAUSE_MS, COMPARISONS_MAX, Engine,
-    FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS, ROOT_WAIT_MS, SETTLE_MS, UNSURE_MS, View, WANTS_PER_LINK_MAX,
+    AGREE_WITHIN_MS, AUDIT_EVERY, AUDITS_MAX, Action, COMPARE_PAUSE_MAX_MS, COMPARE_PAUSE_MS, COMPARISON_MS,
+    COMPARISONS_MAX, Engine, FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS, ROOT_WAIT_MS, SETTLE_MS, UNSURE_MS,
+    View, WANTS_PER_LINK_MAX,
 };
 use crate::record::Millis;
 use crate::store::{FIRST, Tally};
@@ -31,7 +33,7 @@ impl Engine {
             return;
         }
         linked.root_next = now.plus(self.dice.about(ROOT_EVERY_MS));
-        if linked.comparing {
+        if linked.comparing.is_some() {
             return;
         }
         // The first time there is nothing on its way that this connection has brought or will.
@@ -72,13 +74,13 @@ impl Engine {
         let Some(ours) = view.tally(theirs.until) else { return };
         if ours.fingerprint() == theirs.fingerprint {
             self.agree(now, link, &ours, theirs.until, view);
-            return self.audit(link, theirs.until);
+            return self.audit(now, link, theirs.until);
         }
         self.differ(now, link, &ours, &theirs, view);
     }
 
     fn differ(&mut self, now: Millis, link: LinkId, ours: &Tally, theirs: &Root, view: &dyn View) {
-        let leading = self.links.values().filter(|linked| linked.comparing).count();
+        let leading = self.comparing(now, false);
         let Some(linked) = self.links.get_mut(&link) else { return };
         let far = theirs.count > ours.count.saturating_add(FAR_BEHIND);
         if far && linked.stream_next <= now {
@@ -96,18 +98,26 @@ impl Engine {
             linked.root_next = linked.compare_next;
             return;
         }
-        linked.comparing = true;
+        linked.comparing = Some(Comparing { since: now, audit: false });
         self.act(Action::Compare(link, theirs.until));
     }
 
     /// Now and then what looks equal is looked at in another way.
-    fn audit(&mut self, link: LinkId, until: Millis) {
-        let pick = self.dice.roll();
+    fn audit(&mut self, now: Millis, link: LinkId, until: Millis) {
+        let (pick, auditing) = (self.dice.roll(), self.comparing(now, true));
         let Some(linked) = self.links.get_mut(&link) else { return };
-        if linked.roots.is_multiple_of(AUDIT_EVERY) && !linked.comparing {
-            linked.comparing = true;
+        let turn = linked.roots.is_multiple_of(AUDIT_EVERY) && auditing < AUDITS_MAX;
+        if turn && linked.comparing.is_none() {
+            linked.comparing = Some(Comparing { since: now, audit: true });
             self.act(Action::Audit(link, until, pick));
         }
+    }
+
+    /// Comparisons, or audits, that have begun lately: one with a peer that takes its time keeps no other waiting.
+    fn comparing(&self, now: Millis, audit: bool) -> usize {
+        let lately =
+            |comparing: Comparing| comparing.audit == audit && comparing.since.plus(COMPARISON_MS) > now;
+        self.links.values().filter(|linked| linked.comparing.is_some_and(lately)).count()
     }
 
     pub(super) fn compared(
@@ -120,7 +130,7 @@ impl Engine {
     ) {
         let Some(linked) = self.links.get_mut(&link) else { return };
         if led {
-            linked.comparing = false;
+            linked.comparing = None;
             linked.compare_next = now.plus(linked.compare_pause);
             linked.compare_pause = (2 * linked.compare_pause).min(COMPARE_PAUSE_MAX_MS);
         }

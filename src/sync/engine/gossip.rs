@@ -132,7 +132,7 @@ impl Engine {
     /// comparison will.
     fn chase(&mut self, now: Millis, link: LinkId, missing: &[RecordId], view: &dyn View) {
         let Some(linked) = self.links.get_mut(&link) else { return };
-        if linked.comparing || self.catching_up.is_some() {
+        if linked.comparing.is_some() || self.catching_up.is_some() {
             return;
         }
         linked.missing += missing.len();

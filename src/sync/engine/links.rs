@@ -19,6 +19,14 @@ use crate::sync::{NodeKey, PeerAddress};
 /// Dials under way at a time.
 const DIALLING_MAX: usize = 4;
 
+/// A comparison led with a peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Comparing {
+    pub(super) since: Millis,
+    /// Of one range that looked equal.
+    pub(super) audit: bool,
+}
+
 /// A connected peer.
 pub(super) struct Linked {
     pub(super) key: NodeKey,
@@ -33,7 +41,7 @@ pub(super) struct Linked {
     pub(super) root_next: Millis,
     /// Until when an answer to our root is awaited.
     pub(super) root_awaited: Option<(Millis, Millis)>,
-    pub(super) comparing: bool,
+    pub(super) comparing: Option<Comparing>,
     /// No comparison is led before this, and the pause after the next one, ms.
     pub(super) compare_next: Millis,
     pub(super) compare_pause: u64,
@@ -136,7 +144,7 @@ impl Engine {
             // Both sides are up at about the same time; one of them need ask.
             root_next: if outgoing { now } else { now.plus(ROOT_SOON_MS) },
             root_awaited: None,
-            comparing: false,
+            comparing: None,
             compare_next: now,
             compare_pause: COMPARE_PAUSE_MS,
             stream_next: now,
@@ -294,7 +302,7 @@ impl Engine {
             return;
         }
         let spare = |(link, linked): &(&LinkId, &Linked)| {
-            let busy = linked.comparing || linked.fetching > 0;
+            let busy = linked.comparing.is_some() || linked.fetching > 0;
             let streams = self.catching_up.is_some_and(|catching| catching.link == **link);
             **link != newest && linked.traffic.outgoing && !busy && !streams && !self.table.wants(linked.key)
         };

@@ -70,16 +70,65 @@ fn an_answer_nobody_asked_for_is_ignored() {
 
 #[test]
 fn few_comparisons_are_led_at_a_time() {
+    let (mut bed, _) = Bed::with_peers(8);
+    // All of them are asked for their roots, and none of the comparisons ends.
+    bed.handle(Input::Unheard);
+    let mut led: Vec<LinkId> = vec![];
+    let mut differ = |bed: &mut Bed, ms: u64| {
+        for action in bed.wait(ms) {
+            let Action::Say(link, Message::Root(root)) = action else { continue };
+            let root = Root { count: 5, fingerprint: OTHER, ..root };
+            if let [Action::Compare(with, _)] = bed.handle(Input::Said(link, Message::RootIs(root)))[..] {
+                led.push(with);
+            }
+        }
+        led.clone()
+    };
+    let first = differ(&mut bed, COMPARISON_MS / 2);
+    assert_eq!(first.len(), COMPARISONS_MAX, "{first:?}");
+    bed.handle(Input::Compared(first[0], true, None));
+    assert_eq!(differ(&mut bed, COMPARISON_MS / 4).len(), COMPARISONS_MAX + 1);
+}
+
+#[test]
+fn comparisons_that_last_keep_no_others_from_being_led() {
     let (mut bed, links) = Bed::with_peers(8);
-    let mut led = 0;
-    for link in &links {
-        let actions = bed.root_is(*link, 5, OTHER, true);
-        led += actions.iter().filter(|action| matches!(action, Action::Compare(..))).count();
+    for link in &links[..COMPARISONS_MAX] {
+        bed.root_is(*link, 5, OTHER, true);
     }
-    assert_eq!(led, COMPARISONS_MAX);
-    bed.handle(Input::Compared(links[0], true, None));
+    bed.wait(COMPARISON_MS);
     let actions = bed.root_is(links[7], 5, OTHER, true);
     assert!(matches!(actions[..], [Action::Compare(..)]), "{actions:?}");
+    let found = Found { need: ids(1..3), ..Found::default() };
+    bed.handle(Input::Compared(links[0], true, Some(found)));
+    assert_eq!(fetches(&bed.wait(0)), [(links[0], ids(1..3))]);
+}
+
+#[test]
+fn audits_are_bounded_and_take_no_place_of_comparisons() {
+    let (mut bed, links) = Bed::with_peers(8);
+    let mut audits = vec![];
+    for _ in 0..40 * AUDIT_EVERY {
+        for action in bed.wait(ROOT_EVERY_MS / 10) {
+            let Action::Say(link, Message::Root(root)) = action else { continue };
+            let actions = bed.handle(Input::Said(link, Message::RootIs(root)));
+            audits.extend(actions.iter().filter_map(|action| match action {
+                Action::Audit(link, ..) => Some((bed.now, *link)),
+                _ => None,
+            }));
+        }
+        // None of them ever ends.
+        let lately = audits.iter().filter(|(at, _)| at.plus(COMPARISON_MS) > bed.now).count();
+        assert!(lately <= AUDITS_MAX, "{audits:?}");
+        if lately == AUDITS_MAX {
+            let free = links.iter().find(|link| audits.iter().all(|(_, other)| other != *link));
+            let actions = free.map(|link| bed.root_is(*link, 5, OTHER, true));
+            let compared = |action: &Action| matches!(action, Action::Compare(..));
+            assert!(actions.is_some_and(|actions| actions.iter().any(compared)));
+            return;
+        }
+    }
+    panic!("no two audits at a time: {audits:?}");
 }
 
 #[test]
