@@ -9,6 +9,7 @@
 //! * peers: the [`Table`] says whom to dial; one connection a pair.
 
 mod came;
+mod claims;
 mod compare;
 mod gossip;
 mod links;
@@ -136,6 +137,12 @@ const PEERS_EVERY_MS: u64 = 30_000;
 const PEERS_TOLD: usize = 16;
 /// Actions waiting to be polled at most; they are polled after every input.
 const ACTIONS_KEPT: usize = 1 << 16;
+/// A peer that says it has more brings so many new records in [`CLAIM_MS`], or it is not believed.
+pub const CLAIM_NEW_MIN: u64 = 64;
+/// See [`CLAIM_NEW_MIN`], ms.
+pub const CLAIM_MS: u64 = 60_000;
+/// Such peers keep a node from saying for the first time that it agrees with its network no longer than this, ms.
+pub const CLAIMS_PATIENCE_MS: u64 = 600_000;
 /// A node whose peers never were in agreement with anybody takes their agreement after so long, ms.
 const UNSURE_MS: u64 = 30_000;
 
@@ -264,6 +271,8 @@ pub struct Engine {
     catching_up: Option<Catching>,
     synchronised: bool,
     started: Millis,
+    /// Since when agreement with one peer did not count for what others say.
+    contradicted_since: Option<Millis>,
     agreed: Option<Millis>,
     records_in: Meter,
     records_out: Meter,
@@ -290,6 +299,7 @@ impl Engine {
             catching_up: None,
             synchronised,
             started: now,
+            contradicted_since: None,
             agreed: None,
             records_in: Meter::default(),
             records_out: Meter::default(),

@@ -82,6 +82,7 @@ impl Engine {
     fn differ(&mut self, now: Millis, link: LinkId, ours: &Tally, theirs: &Root, view: &dyn View) {
         let leading = self.comparing(now, false);
         let Some(linked) = self.links.get_mut(&link) else { return };
+        linked.word.differs(now, theirs.count > ours.count, linked.traffic.records_in);
         let far = theirs.count > ours.count.saturating_add(FAR_BEHIND);
         if far && linked.stream_next <= now {
             if self.catching_up.is_none() {
@@ -131,6 +132,7 @@ impl Engine {
         let Some(linked) = self.links.get_mut(&link) else { return };
         if led {
             linked.comparing = None;
+            linked.word.heard_out();
             linked.compare_next = now.plus(linked.compare_pause);
             linked.compare_pause = (2 * linked.compare_pause).min(COMPARE_PAUSE_MAX_MS);
         }
@@ -167,11 +169,12 @@ impl Engine {
             && now.0.saturating_sub(self.started.0) >= UNSURE_MS;
         let Some(linked) = self.links.get_mut(&link) else { return };
         linked.traffic.agreed = Some(now);
+        linked.word.agrees();
         linked.compare_pause = COMPARE_PAUSE_MS;
         (linked.missing, linked.rounds) = (0, 0);
         self.agreed = Some(now);
         let word = linked.synchronised || unsure;
-        if !self.synchronised && word && self.values_settled(now, view) {
+        if !self.synchronised && word && !self.contradicted(now, link) && self.values_settled(now, view) {
             self.synchronised = true;
             self.act(Action::Synchronised);
         }

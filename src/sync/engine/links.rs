@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::claims::Word;
 use super::values::Walk;
 use super::{
     Action, CALLERS_MAX, COMPARE_PAUSE_MS, DIALLED_WANTED, EXPLORE_EVERY_MS, Engine, GUEST_MS, GUESTS_MAX,
@@ -41,6 +42,8 @@ pub(super) struct Linked {
     pub(super) root_next: Millis,
     /// Until when an answer to our root is awaited.
     pub(super) root_awaited: Option<(Millis, Millis)>,
+    /// What its roots say.
+    pub(super) word: Word,
     pub(super) comparing: Option<Comparing>,
     /// No comparison is led before this, and the pause after the next one, ms.
     pub(super) compare_next: Millis,
@@ -144,6 +147,7 @@ impl Engine {
             // Both sides are up at about the same time; one of them need ask.
             root_next: if outgoing { now } else { now.plus(ROOT_SOON_MS) },
             root_awaited: None,
+            word: Word::default(),
             comparing: None,
             compare_next: now,
             compare_pause: COMPARE_PAUSE_MS,

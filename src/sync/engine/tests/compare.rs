@@ -254,3 +254,77 @@ fn about_the_distant_past_everybody_agrees_and_it_counts_for_nothing() {
     assert_eq!(bed.handle(Input::Said(link, Message::RootIs(root))), []);
     assert!(!bed.engine.synchronised());
 }
+
+/// A node never in agreement, and two peers, of which the second has said that it has more.
+fn contradicted() -> (Bed, Vec<LinkId>) {
+    let mut bed = Bed::of(OWN, false);
+    let links: Vec<LinkId> = (1..=2).map(|number| bed.up(number)).collect();
+    let actions = bed.root_is(links[1], 5, OTHER, true);
+    assert!(matches!(actions[..], [Action::Compare(..)]), "{actions:?}");
+    (bed, links)
+}
+
+#[test]
+fn who_says_back_what_it_is_told_does_not_make_a_node_ready_while_another_has_more() {
+    let (mut bed, links) = contradicted();
+    assert_eq!(bed.agree(links[0], true), []);
+    let found = Found { need: ids(1..4), ..Found::default() };
+    bed.handle(Input::Compared(links[1], true, Some(found)));
+    for number in 1..4 {
+        bed.commit(number);
+        bed.judged(links[1], Via::Fetch, Verdict::Accepted(id(number)));
+    }
+    bed.handle(Input::Fetched(links[1], ids(1..4)));
+    bed.wait(SETTLE_MS);
+    assert!(!bed.agree(links[0], true).contains(&Action::Synchronised), "it may still have more");
+    assert!(bed.agree(links[1], true).contains(&Action::Synchronised));
+}
+
+#[test]
+fn who_says_that_it_has_more_and_does_not_is_heard_out_once() {
+    let (mut bed, links) = contradicted();
+    bed.handle(Input::Compared(links[1], true, None));
+    bed.root_is(links[1], 5, OTHER, true);
+    assert_eq!(bed.agree(links[0], true), [Action::Synchronised]);
+}
+
+#[test]
+fn who_says_that_it_has_more_and_nothing_else_is_not_waited_for_long() {
+    let (mut bed, links) = contradicted();
+    while bed.agree(links[0], true).is_empty() {
+        assert!(bed.now.0 < START.0 + CLAIM_MS + 3 * ROOT_EVERY_MS);
+    }
+    assert!(bed.engine.synchronised() && bed.now.0 >= START.0 + CLAIM_MS);
+}
+
+#[test]
+fn nor_are_any_number_of_them() {
+    let (mut bed, links) = contradicted();
+    let mut number = 3;
+    let mut synchronised = false;
+    while !synchronised {
+        // Each time it is another.
+        let (link, _) = bed.connect(number, false, hello(1));
+        number = 3 + number % 30;
+        bed.root_is(link, 5, OTHER, true);
+        synchronised = bed.agree(links[0], true).contains(&Action::Synchronised);
+        bed.handle(Input::Compared(links[0], true, None));
+        bed.handle(Input::Down(link, None));
+        assert!(bed.now.0 < START.0 + CLAIMS_PATIENCE_MS + 60_000);
+    }
+    assert!(bed.now.0 >= START.0 + CLAIMS_PATIENCE_MS);
+}
+
+#[test]
+fn who_was_there_before_is_asked_what_it_has() {
+    let mut bed = Bed::of(OWN, false);
+    let links: Vec<LinkId> = (1..=2).map(|number| bed.up(number)).collect();
+    assert_eq!(bed.agree(links[1], true), []);
+    bed.wait(ROOT_WAIT_MS);
+    bed.handle(Input::Fetched(links[1], vec![]));
+    let mut agreed = vec![];
+    for _ in 0..3 {
+        agreed.extend(bed.agree(links[1], true));
+    }
+    assert!(agreed.contains(&Action::Synchronised), "it says nothing");
+}
