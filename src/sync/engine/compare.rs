@@ -14,6 +14,8 @@ use crate::sync::wire::{Message, Root};
 
 /// Records a fresh network has: with so few there is nothing to compare before a stream.
 const FEW: u64 = 64;
+/// Ids still wanted of a peer when the next comparison follows one that found more than may be wanted.
+pub(super) const WANTS_LEFT: usize = 1_024;
 
 impl Engine {
     /// Something may be missing on either side: compare soon.
@@ -92,7 +94,8 @@ impl Engine {
             return;
         }
         // What was found missing before is still on its way.
-        if self.wants.of(link) >= WANTS_PER_LINK_MAX / 2 || leading >= COMPARISONS_MAX {
+        let most = if linked.unfinished { WANTS_LEFT } else { WANTS_PER_LINK_MAX / 2 };
+        if self.wants.of(link) >= most || leading >= COMPARISONS_MAX {
             return self.dirty(now, link);
         }
         if linked.compare_next > now {
@@ -139,8 +142,10 @@ impl Engine {
         let Some(found) = found else { return };
         (linked.missing, linked.rounds) = (0, 0);
         let nothing = found.need.is_empty() && found.have.is_empty();
+        let mut unfinished = false;
         for id in &found.need {
-            if self.wants.of(link) >= WANTS_PER_LINK_MAX {
+            unfinished = self.wants.of(link) >= WANTS_PER_LINK_MAX;
+            if unfinished {
                 break;
             }
             if !self.came.announced(id, link, now) && !view.knows(id) {
@@ -149,6 +154,12 @@ impl Engine {
         }
         for id in found.have.into_iter().take(WANTS_PER_LINK_MAX) {
             self.announce(now, link, id);
+        }
+        if led && let Some(linked) = self.links.get_mut(&link) {
+            linked.unfinished = unfinished;
+            if unfinished {
+                linked.compare_next = now;
+            }
         }
         if led && !nothing {
             // To see that it worked, or to go on.

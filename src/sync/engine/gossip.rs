@@ -3,6 +3,7 @@
 
 use smallvec::SmallVec;
 
+use super::compare::WANTS_LEFT;
 use super::{
     ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, COMPARE_PAUSE_MS, Engine, FETCHES_MAX, FRESH_MS,
     MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, VALUE_WAIT_MS, Via, View, WANTS_PER_LINK_MAX,
@@ -235,6 +236,9 @@ impl Engine {
         self.wants.answered(link, ids);
         if let Some(linked) = self.links.get_mut(&link) {
             linked.fetching = linked.fetching.saturating_sub(1);
+            if linked.unfinished && self.wants.of(link) < WANTS_LEFT {
+                linked.root_next = now;
+            }
         }
         self.fetch(now, link);
     }

@@ -48,6 +48,8 @@ pub(super) struct Linked {
     /// No comparison is led before this, and the pause after the next one, ms.
     pub(super) compare_next: Millis,
     pub(super) compare_pause: u64,
+    /// The last comparison found more than may be wanted of it: the next one follows when that is nearly done.
+    pub(super) unfinished: bool,
     /// Nothing is streamed from a cursor before this: the last time brought little.
     pub(super) stream_next: Millis,
     pub(super) fetching: usize,
@@ -151,6 +153,7 @@ impl Engine {
             comparing: None,
             compare_next: now,
             compare_pause: COMPARE_PAUSE_MS,
+            unfinished: false,
             stream_next: now,
             fetching: 0,
             values: Walk::new(now),

@@ -328,3 +328,24 @@ fn who_was_there_before_is_asked_what_it_has() {
     }
     assert!(agreed.contains(&Action::Synchronised), "it says nothing");
 }
+
+#[test]
+fn after_more_than_may_be_wanted_at_a_time_the_next_comparison_follows_at_once() {
+    let (mut bed, links) = Bed::with_peers(1);
+    let many = 2 * WANTS_PER_LINK_MAX as u64;
+    bed.root_is(links[0], FAR_BEHIND, OTHER, true);
+    bed.handle(Input::Compared(links[0], true, Some(Found { need: ids(1..many), ..Found::default() })));
+    assert_eq!(bed.engine.progress(bed.now).missing, WANTS_PER_LINK_MAX as u64);
+    let mut queue = bed.wait(0);
+    let mut fetched = 0;
+    while let Some(action) = queue.pop() {
+        let Action::Fetch(link, asked) = action else { continue };
+        fetched += asked.len();
+        queue.extend(bed.handle(Input::Fetched(link, asked)));
+    }
+    assert_eq!(fetched, WANTS_PER_LINK_MAX);
+    let done = bed.now;
+    let actions = bed.root_is(links[0], FAR_BEHIND, OTHER, true);
+    assert!(matches!(actions[..], [Action::Compare(..)]), "{actions:?}");
+    assert!(bed.now.0 <= done.0 + 1, "without a pause");
+}
