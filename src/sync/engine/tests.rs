@@ -11,7 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::store::{FIRST, Refusal};
-use crate::sync::face::Origin;
 use crate::sync::wire::Root;
 
 const OWN: NodeKey = NodeKey([50; 32]);

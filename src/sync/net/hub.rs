@@ -226,7 +226,7 @@ impl Hub {
             Ask::Peers(to) => drop(to.send(self.peers())),
             Ask::Add(address, to) => {
                 let now = self.now();
-                let added = self.engine.table().add(address, crate::sync::face::Origin::Operator, now);
+                let added = self.engine.table().add(address, now);
                 drop(to.send(added.and_then(|()| self.save())));
             }
             Ask::Remove(who, to) => {

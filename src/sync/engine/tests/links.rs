@@ -69,7 +69,7 @@ fn full() -> Bed {
 #[test]
 fn a_caller_beyond_the_limit_is_told_of_others_before_it_is_sent_away() {
     let mut bed = full();
-    bed.engine.table().add(address(1), Origin::Operator, bed.now).expect("room");
+    bed.engine.table().add(address(1), bed.now).expect("room");
     let (friend, none) = bed.connect(1, true, hello(1));
     assert_eq!(none, [], "whom the node calls itself finds room");
     let guest = bed.up(2);
@@ -109,7 +109,7 @@ fn whom_the_node_calls_itself_finds_room_however_many_guests_there_are() {
         bed.up(number);
     }
     for number in 0..LINKS_WANTED as u8 {
-        bed.engine.table().add(address(200 + number), Origin::Operator, bed.now).expect("room");
+        bed.engine.table().add(address(200 + number), bed.now).expect("room");
         let (_, actions) = bed.connect(200 + number, true, hello(1));
         assert!(closed(&actions).is_empty());
     }
@@ -153,7 +153,7 @@ fn some_peers_are_dialled_however_many_call() {
     }
     bed.calm();
     for number in 101..=120 {
-        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.engine.table().add(address(number), bed.now).expect("room");
     }
     let mut dialled = 0;
     for _ in 0..20 {
@@ -176,7 +176,7 @@ fn some_peers_are_dialled_however_many_call() {
 fn a_dial_that_failed_makes_room_for_another() {
     let mut bed = Bed::new();
     for number in 101..=120 {
-        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.engine.table().add(address(number), bed.now).expect("room");
     }
     let dials = |actions: Vec<Action>| -> Vec<PeerAddress> {
         let dialled = actions.into_iter().filter_map(|action| match action {
@@ -212,7 +212,7 @@ fn a_node_that_has_all_it_seeks_still_meets_another_now_and_then() {
 fn a_peer_the_operator_wants_gives_way_to_nobody() {
     let mut bed = Bed::new();
     for number in 1..=LINKS_WANTED as u8 {
-        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.engine.table().add(address(number), bed.now).expect("room");
         bed.connect(number, true, hello(1));
     }
     let (_, actions) = bed.connect(90, true, hello(1));
@@ -223,7 +223,7 @@ fn a_peer_the_operator_wants_gives_way_to_nobody() {
 fn who_came_together_hears_of_the_others_soon() {
     let mut bed = Bed::new();
     let dialled = |bed: &mut Bed, number: u8| {
-        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.engine.table().add(address(number), bed.now).expect("room");
         bed.connect(number, true, hello(u64::from(number))).0
     };
     let first = dialled(&mut bed, 1);
@@ -248,7 +248,7 @@ fn who_came_together_hears_of_the_others_soon() {
 fn a_node_that_wants_more_than_it_may_have_does_not_connect_to_all_of_them() {
     let mut bed = Bed::new();
     for number in 101..=200 {
-        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.engine.table().add(address(number), bed.now).expect("room");
     }
     for _ in 0..200 {
         for action in bed.wait(EXPLORE_EVERY_MS) {
