@@ -68,6 +68,50 @@ pub(super) struct Linked {
 }
 
 impl Linked {
+    fn new(key: NodeKey, (remote, outgoing): (SocketAddr, bool), hello: Hello, now: Millis) -> Linked {
+        let traffic = Traffic {
+            remote,
+            outgoing,
+            since: now,
+            rtt_us: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            records_in: 0,
+            records_out: 0,
+            duplicates: 0,
+            refused: 0,
+            dropped: 0,
+            agreed: None,
+        };
+        Linked {
+            key,
+            traffic,
+            callable: None,
+            instance: hello.instance,
+            synchronised: hello.synchronised,
+            roots: 0,
+            // Both sides are up at about the same time; one of them need ask.
+            root_next: if outgoing { now } else { now.plus(ROOT_SOON_MS) },
+            root_awaited: None,
+            word: Word::default(),
+            comparing: None,
+            compare_next: now,
+            compare_pause: COMPARE_PAUSE_MS,
+            unfinished: false,
+            stream_next: now,
+            fetching: 0,
+            values: Walk::new(now),
+            missing: 0,
+            rounds: 0,
+            announce: Vec::new(),
+            announce_due: None,
+            peers_due: now,
+            guest_until: None,
+            peers_heard: None,
+            peers_told: None,
+        }
+    }
+
     /// When something about roots is next to be done.
     pub(super) fn root_due(&self) -> Millis {
         self.root_awaited.map_or(self.root_next, |(_, until)| until)
@@ -125,47 +169,10 @@ impl Engine {
             return self.turn_down(now, link, key, "no room");
         }
         let guest_until = guest.then(|| now.plus(GUEST_MS));
-        let traffic = Traffic {
-            remote,
-            outgoing,
-            since: now,
-            rtt_us: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            records_in: 0,
-            records_out: 0,
-            duplicates: 0,
-            refused: 0,
-            dropped: 0,
-            agreed: None,
-        };
-        let linked = Linked {
-            key,
-            traffic,
-            callable,
-            instance: hello.instance,
-            synchronised: hello.synchronised,
-            roots: 0,
-            // Both sides are up at about the same time; one of them need ask.
-            root_next: if outgoing { now } else { now.plus(ROOT_SOON_MS) },
-            root_awaited: None,
-            word: Word::default(),
-            comparing: None,
-            compare_next: now,
-            compare_pause: COMPARE_PAUSE_MS,
-            unfinished: false,
-            stream_next: now,
-            fetching: 0,
-            values: Walk::new(now),
-            missing: 0,
-            rounds: 0,
-            announce: Vec::new(),
-            announce_due: None,
-            peers_due: if guest_until.is_some() { now } else { now.plus(self.dice.about(ROOT_SOON_MS)) },
-            guest_until,
-            peers_heard: None,
-            peers_told: None,
-        };
+        let mut linked = Linked::new(key, (remote, outgoing), hello, now);
+        linked.callable = callable;
+        linked.guest_until = guest_until;
+        linked.peers_due = if guest_until.is_some() { now } else { now.plus(self.dice.about(ROOT_SOON_MS)) };
         self.links.insert(link, linked);
         if outgoing {
             self.make_way(link);

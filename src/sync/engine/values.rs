@@ -140,7 +140,9 @@ impl Engine {
         }
         let links = &mut self.links;
         let first = self.values.first.get_or_insert_with(|| {
-            links.values_mut().for_each(|linked| linked.values = Walk::new(now));
+            for linked in links.values_mut() {
+                linked.values = Walk::new(now);
+            }
             First { since: now, waiting: links.keys().copied().collect() }
         });
         first.waiting.retain(|link| links.contains_key(link));
