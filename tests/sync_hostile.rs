@@ -15,6 +15,7 @@ use lfdns::sync::limits::{
     STREAMS_MAX,
 };
 use lfdns::sync::wire::{FRAME_MAX, Message, Root};
+use quinn::{RecvStream, SendStream};
 use wirepeer::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -543,4 +544,47 @@ async fn who_gives_everything_without_its_values_leaves_no_node_without_them() {
     until("the values come", || lacking() == 0).await;
     until("it agrees with its network", || joining.progress().synchronised).await;
     evil.abort();
+}
+
+/// Says that it has much more than anybody, whenever it is asked.
+async fn boast(mut control: (SendStream, RecvStream)) {
+    while let Some(message) = hear(&mut control.1).await {
+        if let Message::Root(root) = message {
+            let count = root.count + 1_000_000;
+            let more = Root { count, fingerprint: [1; 16], synchronised: true, ..root };
+            say(&mut control.0, &Message::RootIs(more)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_streams_nothing_new_is_stopped_and_not_blamed() {
+    let beside = Beside::new().await;
+    let Evil { endpoint: _endpoint, connection, control } = beside.evil().await;
+    let boasting = tokio::spawn(boast(control));
+    let mut stream = loop {
+        let (send, mut receive) = connection.accept_bi().await.unwrap();
+        if let Some(Message::Since(_)) = hear(&mut receive).await {
+            break send;
+        }
+    };
+    // For ever, in order, and not too slowly: what can never be let in.
+    let lost = [1, 2].map(|n| Link { id: RecordId([n; 32]), time: Millis(1) });
+    let from = now().0 - 50_000;
+    let begun = Instant::now();
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    for n in 0_u64.. {
+        if n % 16 == 0 {
+            pace.tick().await;
+        }
+        let orphan = beside.network.record(n, Millis(from + n), &lost);
+        if stream.write_all(&record_frame(&orphan)).await.is_err() {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it goes on");
+    }
+    assert!(beside.target.progress().catching_up.is_none());
+    assert!(beside.keeps(66), "to be slow is no crime");
+    beside.is_served(1).await;
+    boasting.abort();
 }
