@@ -180,7 +180,7 @@ async fn a_flood_of_control_messages_ends_the_connection() {
 }
 
 /// Asks for a comparison; its answer is heard on the stream that comes back.
-async fn ask_to_compare(evil: &Evil) -> (quinn::SendStream, quinn::RecvStream) {
+async fn ask_to_compare(evil: &Evil) -> (SendStream, RecvStream) {
     let (mut send, receive) = evil.connection.open_bi().await.unwrap();
     say(&mut send, &Message::Compare { salt: [0; 16], until: now() }).await;
     say(&mut send, &Message::Turn(vec![5, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9])).await;
