@@ -7,7 +7,7 @@ mod wirepeer;
 
 use std::time::{Duration, Instant};
 
-use lfdns::record::{Link, Millis, RecordId};
+use lfdns::record::{Link, Millis, NetworkId, Record, RecordId};
 use lfdns::store::FIRST;
 use lfdns::sync::face::Peers;
 use lfdns::sync::limits::{
@@ -15,6 +15,7 @@ use lfdns::sync::limits::{
     STREAMS_MAX,
 };
 use lfdns::sync::wire::{FRAME_MAX, Message, Root};
+use quinn::{RecvStream, SendStream};
 use wirepeer::*;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,7 +180,7 @@ async fn a_flood_of_control_messages_ends_the_connection() {
 }
 
 /// Asks for a comparison; its answer is heard on the stream that comes back.
-async fn ask_to_compare(evil: &Evil) -> (quinn::SendStream, quinn::RecvStream) {
+async fn ask_to_compare(evil: &Evil) -> (SendStream, RecvStream) {
     let (mut send, receive) = evil.connection.open_bi().await.unwrap();
     say(&mut send, &Message::Compare { salt: [0; 16], until: now() }).await;
     say(&mut send, &Message::Turn(vec![5, 0, 1, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9])).await;
@@ -486,4 +487,104 @@ async fn orphans_whose_links_never_come_are_bounded() {
     beside.is_served(1).await;
     assert!(beside.keeps(66), "what we do not have yet is nobody's fault");
     until("its missing links are given up", || beside.target.progress().missing <= 64).await;
+}
+
+/// Gives everything bare: says that it has much more, streams all without the values, and then agrees with whatever it is
+/// told.
+async fn give_bare(evil: Evil, network: NetworkId, records: Vec<Record>) {
+    let Evil { endpoint: _endpoint, connection, mut control } = evil;
+    let bare = |record: &Record| frame(&Message::Record { whole: false, bytes: record.encode_body() });
+    let all = records.len() as u64;
+    let talking = async {
+        while let Some(message) = hear(&mut control.1).await {
+            if let Message::Root(root) = message {
+                let more = Root { count: 10 * all, fingerprint: [1; 16], synchronised: true, ..root };
+                let same = Root { synchronised: true, ..root };
+                let said = if root.count < all { more } else { same };
+                say(&mut control.0, &Message::RootIs(said)).await;
+            }
+        }
+    };
+    let answering = async {
+        while let Ok((mut send, mut receive)) = connection.accept_bi().await {
+            let given: Vec<u8> = match hear(&mut receive).await {
+                Some(Message::Since(_)) => records.iter().flat_map(bare).collect(),
+                Some(Message::Want(ids)) => {
+                    let wanted = records.iter().filter(|record| ids.contains(&record.id(&network)));
+                    wanted.flat_map(bare).collect()
+                }
+                _ => continue,
+            };
+            let _ = send.write_all(&given).await;
+            say(&mut send, &Message::Done).await;
+            let _ = send.finish();
+        }
+    };
+    tokio::join!(talking, answering);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_gives_everything_without_its_values_leaves_no_node_without_them() {
+    let network = Network::new(1);
+    let honest = Honest::start(&network, 10, &[]);
+    let begun = now().0 - 50_000;
+    let links = network.links();
+    let records: Vec<_> = (0..5_000).map(|n| network.record(n, Millis(begun + n), &links)).collect();
+    honest.store.ingest(records.clone(), lfdns::store::Source::Import);
+
+    let home = tempfile::tempdir().unwrap();
+    let config = lfdns::store::Config { min_free: 0, ..lfdns::store::Config::default() };
+    let store = lfdns::store::Store::create(home.path(), &network.genesis, &config, clock()).unwrap();
+    let joining = Honest::joining(store, home, 12, vec![], false);
+    let evil = tokio::spawn(give_bare(Evil::enter(&joining, &network.id, 66).await, network.id, records));
+    let lacking = || joining.store.snapshot().unwrap().count_without_value(10_000).unwrap();
+    until("it has everything bare", || lacking() == 5_000).await;
+    until("it counts them", || joining.progress().missing >= 5_000).await;
+    joining.service.add(honest.address()).unwrap();
+    until("the values come", || lacking() == 0).await;
+    until("it agrees with its network", || joining.progress().synchronised).await;
+    evil.abort();
+}
+
+/// Says that it has much more than anybody, whenever it is asked.
+async fn boast(mut control: (SendStream, RecvStream)) {
+    while let Some(message) = hear(&mut control.1).await {
+        if let Message::Root(root) = message {
+            let count = root.count + 1_000_000;
+            let more = Root { count, fingerprint: [1; 16], synchronised: true, ..root };
+            say(&mut control.0, &Message::RootIs(more)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_streams_nothing_new_is_stopped_and_not_blamed() {
+    let beside = Beside::new().await;
+    let Evil { endpoint: _endpoint, connection, control } = beside.evil().await;
+    let boasting = tokio::spawn(boast(control));
+    let mut stream = loop {
+        let (send, mut receive) = connection.accept_bi().await.unwrap();
+        if let Some(Message::Since(_)) = hear(&mut receive).await {
+            break send;
+        }
+    };
+    // For ever, in order, and not too slowly: what can never be let in.
+    let lost = [1, 2].map(|n| Link { id: RecordId([n; 32]), time: Millis(1) });
+    let from = now().0 - 50_000;
+    let begun = Instant::now();
+    let mut pace = tokio::time::interval(Duration::from_millis(100));
+    for n in 0_u64.. {
+        if n % 16 == 0 {
+            pace.tick().await;
+        }
+        let orphan = beside.network.record(n, Millis(from + n), &lost);
+        if stream.write_all(&record_frame(&orphan)).await.is_err() {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it goes on");
+    }
+    assert!(beside.target.progress().catching_up.is_none());
+    assert!(beside.keeps(66), "to be slow is no crime");
+    beside.is_served(1).await;
+    boasting.abort();
 }

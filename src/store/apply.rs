@@ -86,6 +86,7 @@ pub(crate) enum Linked {
 #[derive(Default)]
 pub(crate) struct Changes {
     pub(crate) added: Vec<Point>,
+    pub(crate) filled: Vec<Point>,
     pub(crate) slots: Vec<PathKey>,
     pub(crate) flips: Vec<PathKey>,
     pub(crate) cuts: Vec<PathKey>,
@@ -132,6 +133,7 @@ pub(crate) struct Batch<'a> {
     /// What was looked up beforehand.
     looked: HashMap<RecordId, Option<Place>>,
     order: Vec<Point>,
+    filled: Vec<Point>,
     genesis: HashSet<i64>,
     by_id: Vec<(i64, i64)>,
     selectors: Vec<(i64, i64, i64, [u8; 16], i64)>,
@@ -160,6 +162,7 @@ impl<'a> Batch<'a> {
             added: HashMap::new(),
             looked: HashMap::new(),
             order: Vec::new(),
+            filled: Vec::new(),
             genesis: HashSet::new(),
             by_id: Vec::new(),
             selectors: Vec::new(),
@@ -247,6 +250,8 @@ impl<'a> Batch<'a> {
         let row = self.next_row;
         let oid = self.memory.number(self.conn, &header.owner)?;
         let flags = if vetted.live { SEEN_LIVE } else { 0 };
+        // What is empty is here, whoever sent it without.
+        let value = record.value.as_deref().or(record.is_deletion().then_some(&[]));
         self.conn
             .prepare_cached(
                 "INSERT INTO record(row, id, time, owner, flags, parents, body, value) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
@@ -259,10 +264,10 @@ impl<'a> Batch<'a> {
                 flags,
                 pack(row, parents),
                 strip(&vetted.body, header.links.len()),
-                record.value,
+                value,
             ])?;
         self.next_row += 1;
-        let place = Place { row, time: header.time, has_value: record.value.is_some() };
+        let place = Place { row, time: header.time, has_value: value.is_some() };
         self.added.insert(vetted.id, place);
         self.order.push((header.time, vetted.id));
         *self.memory.place(&vetted.id) = Some(Remembered { id: vetted.id, row, time: header.time });
@@ -289,8 +294,9 @@ impl<'a> Batch<'a> {
         self.conn
             .prepare_cached("UPDATE record SET value = ?2 WHERE row = ?1 AND value IS NULL")?
             .execute(params![row, vetted.record.value])?;
-        if let Some(place) = self.added.get_mut(&vetted.id) {
-            place.has_value = true;
+        match self.added.get_mut(&vetted.id) {
+            Some(place) => place.has_value = true,
+            None => self.filled.push((vetted.time(), vetted.id)),
         }
         if let Some(Some(place)) = self.looked.get_mut(&vetted.id) {
             place.has_value = true;
@@ -319,6 +325,7 @@ impl<'a> Batch<'a> {
         self.bump_serials(now)?;
         Ok(Changes {
             added: self.order,
+            filled: self.filled,
             slots: self.slots.into_iter().collect(),
             flips,
             cuts: self.cuts.into_iter().collect(),

@@ -14,6 +14,8 @@ use crate::record::{Millis, OwnerKey, PathKey};
 pub struct Commit {
     /// Records added, parents before children.
     pub added: Vec<Point>,
+    /// Records that were here before, whose value came.
+    pub filled: Vec<Point>,
     /// Slots in which some key got a new newest revision or a pulse, each once.
     pub slots: Vec<PathKey>,
     /// Paths at which the existence of something live at or below flipped for some owner, each once.

@@ -9,6 +9,7 @@
 
 mod apply;
 mod backup;
+mod bare;
 mod check;
 mod config;
 mod door;

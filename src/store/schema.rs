@@ -28,7 +28,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(10);
 const STATEMENTS_KEPT: usize = 64;
 
 /// Entry n turns schema n into n + 1.
-pub(crate) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(crate) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 /// * record: `parents` are the linked records' rows, as varint distances back, in the order of the header's
 ///   links; `body` is the canonical body without time, owner and links. Rows are never reused: row order is
@@ -59,6 +59,9 @@ CREATE TABLE book(name BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
 
 /// Records in (time, id) order, ids included, for comparing with other nodes.
 const V2: &str = "CREATE INDEX by_time ON record(time, id);";
+
+/// Records that are here without their value, to be asked for.
+const V3: &str = "CREATE INDEX without_value ON record(row, id) WHERE value IS NULL;";
 
 /// The store's file in a home.
 pub(crate) fn file(home: &Path) -> PathBuf {

@@ -300,8 +300,8 @@ impl Writer {
 
     fn publish(&self, changes: Changes, global: bool) {
         let seq = self.shared.gauges.seq.fetch_add(1, Ordering::AcqRel) + 1;
-        let Changes { added, slots, flips, cuts } = changes;
-        self.shared.feed.publish(&Commit { added, slots, flips, cuts, global, seq });
+        let Changes { added, filled, slots, flips, cuts } = changes;
+        self.shared.feed.publish(&Commit { added, filled, slots, flips, cuts, global, seq });
     }
 
     fn publish_gauges(&self) {

@@ -9,6 +9,7 @@
 //! * peers: the [`Table`] says whom to dial; one connection a pair.
 
 mod came;
+mod claims;
 mod compare;
 mod gossip;
 mod links;
@@ -16,6 +17,7 @@ mod meter;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -30,11 +32,12 @@ use super::wants::{LinkId, Wants};
 use super::wire::{Hello, Message};
 use super::{NodeKey, PeerAddress};
 use crate::record::{Millis, RecordId};
-use crate::store::{Point, Tally, Verdict};
+use crate::store::{Point, Row, Tally, Verdict};
 use came::Arrivals;
 use links::Linked;
 use meter::Meter;
 use stream::Catching;
+use values::Values;
 
 /// Connections at a time at most, guests not counted.
 pub const LINKS_MAX: usize = 64;
@@ -77,11 +80,15 @@ pub const STREAM_JUDGED_MS: u64 = 20_000;
 pub const STREAM_SLACK: u64 = 65_536;
 /// Agreement counts only about a time as near as this to our own clock, ms: about the distant past everybody agrees.
 pub const AGREE_WITHIN_MS: u64 = 60_000;
-/// Comparisons this node leads at a time at most.
+/// Comparisons this node leads at a time at most, those left out that last longer than [`COMPARISON_MS`].
 pub const COMPARISONS_MAX: usize = 3;
+/// Audits under way at a time at most, likewise.
+pub const AUDITS_MAX: usize = 2;
+/// A comparison that has lasted so long keeps no other from being led, ms; what it finds counts all the same.
+pub const COMPARISON_MS: u64 = 5_000;
 /// Fetches under way with one peer at most.
 pub const FETCHES_MAX: usize = 2;
-/// Agreements with a peer between two audits of a range with keyed sums.
+/// With every so many-th root asked of a peer, if they agree, a range is audited with keyed sums.
 pub const AUDIT_EVERY: u64 = 16;
 /// Ids wanted from one peer at most.
 pub const WANTS_PER_LINK_MAX: usize = 16_384;
@@ -89,6 +96,22 @@ pub const WANTS_PER_LINK_MAX: usize = 16_384;
 pub const ANNOUNCE_WAIT_MS: u64 = 40;
 /// How long the value of a record that came without it is awaited before others are asked, ms.
 pub const VALUE_WAIT_MS: u64 = 1_000;
+/// How often it is looked whether values are missing, ms.
+pub const VALUES_LOOK_MS: u64 = 5_000;
+/// Missing values asked of one peer at a time, and how often more are, ms.
+pub const VALUES_AT_ONCE: usize = 1_024;
+/// See [`VALUES_AT_ONCE`].
+pub const VALUES_EVERY_MS: u64 = 250;
+/// After so many in a row that it did not have a peer is asked for no more for a while.
+pub const VALUES_IN_VAIN_MAX: usize = 4_096;
+/// How long then, and when it was asked for all of them, ms; doubles to [`VALUES_PAUSE_MAX_MS`] until one comes from it.
+pub const VALUES_PAUSE_MS: u64 = 10_000;
+/// See [`VALUES_PAUSE_MS`].
+pub const VALUES_PAUSE_MAX_MS: u64 = 3_600_000;
+/// Missing values counted at most.
+pub const VALUES_COUNTED: usize = 65_536;
+/// Missing values keep a node from saying for the first time that it agrees with its network no longer than this, ms.
+pub const VALUES_PATIENCE_MS: u64 = 600_000;
 /// How long ids are gathered before they are announced, ms.
 pub const ANNOUNCE_GATHER_MS: u64 = 10;
 /// Missing links that are fetched one by one before a comparison takes over.
@@ -114,6 +137,12 @@ const PEERS_EVERY_MS: u64 = 30_000;
 const PEERS_TOLD: usize = 16;
 /// Actions waiting to be polled at most; they are polled after every input.
 const ACTIONS_KEPT: usize = 1 << 16;
+/// A peer that says it has more brings so many new records in [`CLAIM_MS`], or it is not believed.
+pub const CLAIM_NEW_MIN: u64 = 64;
+/// See [`CLAIM_NEW_MIN`], ms.
+pub const CLAIM_MS: u64 = 60_000;
+/// Such peers keep a node from saying for the first time that it agrees with its network no longer than this, ms.
+pub const CLAIMS_PATIENCE_MS: u64 = 600_000;
 /// A node whose peers never were in agreement with anybody takes their agreement after so long, ms.
 const UNSURE_MS: u64 = 30_000;
 
@@ -127,6 +156,10 @@ pub trait View {
     fn tally(&self, until: Millis) -> Option<Tally>;
     /// The newest record.
     fn newest(&self) -> Option<Point>;
+    /// The next records behind a row that are here without their value.
+    fn without_value(&self, after: Option<Row>, limit: usize) -> Vec<(Row, RecordId)>;
+    /// How many there are, up to [`VALUES_COUNTED`].
+    fn count_without_value(&self) -> u64;
 }
 
 /// How records came that were judged.
@@ -174,6 +207,8 @@ pub enum Input {
     Judged(LinkId, Via, Vec<Verdict>),
     /// Records were committed.
     Committed(Vec<Point>),
+    /// The values of records that were here came.
+    Filled(Vec<Point>),
     /// Commits went unheard: whoever is connected may lack something.
     Unheard,
     /// A fetch has ended; these had been asked for.
@@ -229,12 +264,15 @@ pub struct Engine {
     probe_next: Millis,
     explore_next: Millis,
     wants: Wants,
+    values: Values,
     /// What is on its way into the store.
     came: Arrivals,
     actions: VecDeque<Action>,
     catching_up: Option<Catching>,
     synchronised: bool,
     started: Millis,
+    /// Since when agreement with one peer did not count for what others say.
+    contradicted_since: Option<Millis>,
     agreed: Option<Millis>,
     records_in: Meter,
     records_out: Meter,
@@ -255,11 +293,13 @@ impl Engine {
             links: BTreeMap::new(),
             dialling: 0,
             wants: Wants::default(),
+            values: Values::new(now),
             came: Arrivals::default(),
             actions: VecDeque::new(),
             catching_up: None,
             synchronised,
             started: now,
+            contradicted_since: None,
             agreed: None,
             records_in: Meter::default(),
             records_out: Meter::default(),
@@ -289,6 +329,7 @@ impl Engine {
             Input::Spurned(link, ids) => self.spurned(now, link, &ids),
             Input::Judged(link, via, verdicts) => self.judged(now, link, via, verdicts, view),
             Input::Committed(points) => self.committed(now, &points, view),
+            Input::Filled(points) => self.filled(now, &points, view),
             Input::Unheard => self.unheard(now),
             Input::Fetched(link, ids) => self.fetched(now, link, &ids),
             Input::Compared(link, led, found) => self.compared(now, link, led, found, view),
@@ -310,10 +351,14 @@ impl Engine {
         self.table_due = self.ask_table();
         self.dial(now);
         self.table_due = self.ask_table();
-        let links: Vec<LinkId> = self.links.keys().copied().collect();
+        self.look_for_values(now, view);
+        // Nobody is always the first to be asked.
+        let mut links: Vec<LinkId> = self.links.keys().copied().collect();
+        self.dice.shuffle(&mut links);
         for link in links {
             self.see_off(now, link);
             self.flush_announcements(now, link);
+            self.ask_values(now, link, view);
             self.fetch(now, link);
             self.ask_root(now, link, view);
             self.tell_peers(now, link);
@@ -335,7 +380,7 @@ impl Engine {
                 .flatten()
                 .min()
         });
-        dial.into_iter().chain(links).min()
+        dial.into_iter().chain(links).chain(self.values_due()).min()
     }
 
     /// How far replication is.
@@ -344,7 +389,8 @@ impl Engine {
             key: Some(self.own),
             synchronised: self.synchronised,
             connected: self.links.len() as u32,
-            missing: self.wants.len() as u64,
+            missing: (self.wants.len() - self.wants.values()) as u64
+                + self.values.missing.max(self.wants.values() as u64),
             lag_ms: self.agreed.map(|agreed| now.0.saturating_sub(agreed.0)),
             catching_up: self.catching_up.map(|catching| (catching.done, catching.total.max(catching.done))),
             tenth_records_in: self.records_in.tenths(now),

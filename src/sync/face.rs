@@ -77,7 +77,7 @@ pub struct Progress {
     pub synchronised: bool,
     /// Peers connected.
     pub connected: u32,
-    /// Ids this node knows it lacks: missing links and announced records.
+    /// What this node knows it lacks: missing links, announced records, and values of records that came without them.
     pub missing: u64,
     /// Milliseconds since this node last found its set equal to a peer's; `None` before the first time.
     pub lag_ms: Option<u64>,

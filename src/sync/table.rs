@@ -23,6 +23,7 @@ pub use shun::Offence;
 use shun::Shuns;
 
 use super::address::{NodeKey, PeerAddress, plain};
+use super::dice::Dice;
 use super::face::{Origin, Peer, PeersError};
 use crate::record::Millis;
 
@@ -75,7 +76,7 @@ const REST_MS: u64 = 5_000;
 #[derive(Debug)]
 pub struct Table {
     own: NodeKey,
-    draw: Draw,
+    dice: Dice,
     entries: Vec<Entry>,
     pins: BTreeMap<(String, u16), NodeKey>,
     /// Who is connected, from where, and since when.
@@ -166,7 +167,7 @@ impl Table {
     pub fn new(own: NodeKey, seed: u64) -> Table {
         Table {
             own,
-            draw: Draw(seed),
+            dice: Dice::new(seed),
             entries: Vec::new(),
             pins: BTreeMap::new(),
             up: BTreeMap::new(),
@@ -181,40 +182,38 @@ impl Table {
         self.version
     }
 
-    /// Adds one address: [`Origin::Operator`] is `peer add`, which is written down; [`Table::configure`] is for
-    /// what stands in the configuration. One that was told of comes by [`Table::heard`].
-    pub fn add(&mut self, address: PeerAddress, origin: Origin, now: Millis) -> Result<(), PeersError> {
-        self.version += 1;
+    /// Adds an address by hand, which is written down; [`Table::configure`] is for what stands in the configuration,
+    /// [`Table::set_rules`] for the rules', [`Table::heard`] for what one was told of.
+    pub fn add(&mut self, address: PeerAddress, now: Millis) -> Result<(), PeersError> {
+        let added = self.entries.iter().filter(|entry| entry.by.added).count();
+        self.welcome(address, added, OPERATOR_MAX, now)?.by.added = true;
+        Ok(())
+    }
+
+    /// Keeps a peer that an earlier run knew for long.
+    fn anchor(&mut self, address: PeerAddress, now: Millis) -> Result<&mut Entry, PeersError> {
+        let anchors = self.entries.iter().filter(|entry| entry.anchor).count();
+        let entry = self.welcome(address, anchors, ANCHORS, now)?;
+        entry.anchor = true;
+        Ok(entry)
+    }
+
+    fn welcome(
+        &mut self,
+        address: PeerAddress,
+        there: usize,
+        most: usize,
+        now: Millis,
+    ) -> Result<&mut Entry, PeersError> {
         if address.key == Some(self.own) {
             return Err(PeersError::Itself(address.to_string()));
         }
-        let count = |has: fn(&Entry) -> bool| self.entries.iter().filter(|entry| has(entry)).count();
-        match origin {
-            Origin::Operator => {
-                if count(|entry| entry.by.added) >= OPERATOR_MAX {
-                    return Err(PeersError::Full(OPERATOR_MAX));
-                }
-                self.entry(address, now).by.added = true;
-            }
-            Origin::Rules => {
-                if count(|entry| entry.by.ruled) >= RULES_MAX {
-                    return Err(PeersError::Full(RULES_MAX));
-                }
-                self.entry(address, now).by.ruled = true;
-            }
-            Origin::Anchor => {
-                if count(|entry| entry.anchor) >= ANCHORS {
-                    return Err(PeersError::Full(ANCHORS));
-                }
-                self.entry(address, now).anchor = true;
-            }
-            Origin::Heard => {
-                let (Some(at), Some(key)) = (address.socket(), address.key) else { return Ok(()) };
-                self.heard(at, key, key, now);
-            }
+        if there >= most {
+            return Err(PeersError::Full(most));
         }
+        self.version += 1;
         self.full_until = None;
-        Ok(())
+        Ok(self.entry(address, now))
     }
 
     /// Replaces the peers of the configuration and the command line.
@@ -386,7 +385,7 @@ impl Table {
                 entry.through = false;
                 entry.reached = entry.reached.map(|(_, at)| (now, at));
             }
-            let pause = self.pause(index).max(self.draw.around(LOST_PAUSE_MS));
+            let pause = self.pause(index).max(self.dice.about(LOST_PAUSE_MS));
             self.entries[index].next = now.plus(pause);
         }
     }
@@ -420,7 +419,7 @@ impl Table {
             let fresh = entry.through || when.plus(SHARE_FRESH_MS) > now;
             let welcome = key != asker && self.shuns.key(key, now).is_none();
             if fresh && welcome && Scope::of(at.ip()) >= near {
-                found.push((self.draw.next(), (at, key)));
+                found.push((self.dice.roll(), (at, key)));
             }
         }
         found.sort_unstable_by_key(|(drawn, _)| *drawn);
@@ -542,7 +541,7 @@ impl Table {
             let entry = &self.entries[*index];
             // One that answers and hangs up is full: whoever else is known comes first.
             let origin = if entry.brief > 0 { Origin::Heard } else { entry.origin() };
-            let rank = (origin, self.draw.next());
+            let rank = (origin, self.dice.roll());
             own.insert(*index, rank);
             if let Some(key) = self.key_of(&self.entries[*index]) {
                 ranks.entry(key).and_modify(|best| *best = rank.min(*best)).or_insert(rank);
@@ -637,7 +636,7 @@ impl Table {
             return 0;
         }
         let whole = BACKOFF_MIN_MS.saturating_mul(1 << (wrong - 1).min(20)).min(most);
-        self.draw.around(whole)
+        self.dice.about(whole)
     }
 }
 
@@ -648,23 +647,4 @@ enum Bound {
     Teller,
     Prefix,
     All,
-}
-
-/// Choices from a seed (SplitMix64): spreads dials, protects nothing.
-#[derive(Debug)]
-struct Draw(u64);
-
-impl Draw {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A time between three quarters and five quarters of `ms`.
-    fn around(&mut self, ms: u64) -> u64 {
-        ms - ms / 4 + self.next() % (ms / 2 + 1)
-    }
 }

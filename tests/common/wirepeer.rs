@@ -114,6 +114,17 @@ impl Honest {
     }
 
     pub fn on(store: Store, home: tempfile::TempDir, key: u8, peers: Vec<PeerAddress>) -> Honest {
+        Honest::joining(store, home, key, peers, true)
+    }
+
+    /// One that may never have been in agreement with its network.
+    pub fn joining(
+        store: Store,
+        home: tempfile::TempDir,
+        key: u8,
+        peers: Vec<PeerAddress>,
+        synchronised: bool,
+    ) -> Honest {
         let setup = Setup {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             key: node_pem(key),
@@ -121,7 +132,7 @@ impl Honest {
             clock: clock(),
             peers,
             saved: Saved::default(),
-            synchronised: true,
+            synchronised,
             duties: Duties { synchronised: Box::new(|| ()), save: Box::new(|_| Ok(())) },
         };
         let service = Service::start(setup).unwrap();

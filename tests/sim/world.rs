@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::net::SocketAddr;
 
 use lfdns::record::{Millis, RecordId};
-use lfdns::store::{Point, Tally, Verdict};
+use lfdns::store::{Point, Row, Tally, Verdict};
 use lfdns::sync::dice::Dice;
 use lfdns::sync::engine::{Action, Engine, Input, Via, View};
 use lfdns::sync::table::{Saved, Table};
@@ -137,6 +137,14 @@ impl View for Eyes<'_> {
 
     fn newest(&self) -> Option<Point> {
         self.shelf.newest(1).pop()
+    }
+
+    fn without_value(&self, _: Option<Row>, _: usize) -> Vec<(Row, RecordId)> {
+        vec![]
+    }
+
+    fn count_without_value(&self) -> u64 {
+        0
     }
 }
 

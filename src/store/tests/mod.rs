@@ -2,6 +2,7 @@
 //! test moves, owners and names made from small numbers.
 
 mod admission;
+mod bare;
 mod cost;
 mod feed;
 mod files;

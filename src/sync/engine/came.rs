@@ -22,6 +22,11 @@ pub(super) struct Came {
 }
 
 impl Came {
+    /// Those who sent it with its value.
+    pub(super) fn whole(&self) -> SmallVec<[LinkId; 4]> {
+        self.senders.iter().filter(|link| !self.bare.contains(link)).copied().collect()
+    }
+
     /// Everybody who has it.
     pub(super) fn havers(&self) -> SmallVec<[LinkId; 4]> {
         self.senders.iter().chain(&self.announcers).copied().collect()

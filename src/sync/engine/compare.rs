@@ -1,8 +1,10 @@
 //! Comparing: roots now and then, sessions where they differ, a stream where this node is far behind.
 
+use super::links::Comparing;
 use super::{
-    AGREE_WITHIN_MS, AUDIT_EVERY, Action, COMPARE_PAUSE_MAX_MS, COMPARE_PAUSE_MS, COMPARISONS_MAX, Engine,
-    FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS, ROOT_WAIT_MS, SETTLE_MS, UNSURE_MS, View, WANTS_PER_LINK_MAX,
+    AGREE_WITHIN_MS, AUDIT_EVERY, AUDITS_MAX, Action, COMPARE_PAUSE_MAX_MS, COMPARE_PAUSE_MS, COMPARISON_MS,
+    COMPARISONS_MAX, Engine, FAR_BEHIND, ROOT_EVERY_MS, ROOT_SOON_MS, ROOT_WAIT_MS, SETTLE_MS, UNSURE_MS,
+    View, WANTS_PER_LINK_MAX,
 };
 use crate::record::Millis;
 use crate::store::{FIRST, Tally};
@@ -12,6 +14,8 @@ use crate::sync::wire::{Message, Root};
 
 /// Records a fresh network has: with so few there is nothing to compare before a stream.
 const FEW: u64 = 64;
+/// Ids still wanted of a peer when the next comparison follows one that found more than may be wanted.
+pub(super) const WANTS_LEFT: usize = 1_024;
 
 impl Engine {
     /// Something may be missing on either side: compare soon.
@@ -31,7 +35,7 @@ impl Engine {
             return;
         }
         linked.root_next = now.plus(self.dice.about(ROOT_EVERY_MS));
-        if linked.comparing {
+        if linked.comparing.is_some() {
             return;
         }
         // The first time there is nothing on its way that this connection has brought or will.
@@ -72,14 +76,15 @@ impl Engine {
         let Some(ours) = view.tally(theirs.until) else { return };
         if ours.fingerprint() == theirs.fingerprint {
             self.agree(now, link, &ours, theirs.until, view);
-            return self.audit(link, theirs.until);
+            return self.audit(now, link, theirs.until);
         }
         self.differ(now, link, &ours, &theirs, view);
     }
 
     fn differ(&mut self, now: Millis, link: LinkId, ours: &Tally, theirs: &Root, view: &dyn View) {
-        let leading = self.links.values().filter(|linked| linked.comparing).count();
+        let leading = self.comparing(now, false);
         let Some(linked) = self.links.get_mut(&link) else { return };
+        linked.word.differs(now, theirs.count > ours.count, linked.traffic.records_in);
         let far = theirs.count > ours.count.saturating_add(FAR_BEHIND);
         if far && linked.stream_next <= now {
             if self.catching_up.is_none() {
@@ -89,25 +94,34 @@ impl Engine {
             return;
         }
         // What was found missing before is still on its way.
-        if self.wants.of(link) >= WANTS_PER_LINK_MAX / 2 || leading >= COMPARISONS_MAX {
+        let most = if linked.unfinished { WANTS_LEFT } else { WANTS_PER_LINK_MAX / 2 };
+        if self.wants.of(link) >= most || leading >= COMPARISONS_MAX {
             return self.dirty(now, link);
         }
         if linked.compare_next > now {
             linked.root_next = linked.compare_next;
             return;
         }
-        linked.comparing = true;
+        linked.comparing = Some(Comparing { since: now, audit: false });
         self.act(Action::Compare(link, theirs.until));
     }
 
     /// Now and then what looks equal is looked at in another way.
-    fn audit(&mut self, link: LinkId, until: Millis) {
-        let pick = self.dice.roll();
+    fn audit(&mut self, now: Millis, link: LinkId, until: Millis) {
+        let (pick, auditing) = (self.dice.roll(), self.comparing(now, true));
         let Some(linked) = self.links.get_mut(&link) else { return };
-        if linked.roots.is_multiple_of(AUDIT_EVERY) && !linked.comparing {
-            linked.comparing = true;
+        let turn = linked.roots.is_multiple_of(AUDIT_EVERY) && auditing < AUDITS_MAX;
+        if turn && linked.comparing.is_none() {
+            linked.comparing = Some(Comparing { since: now, audit: true });
             self.act(Action::Audit(link, until, pick));
         }
+    }
+
+    /// Comparisons, or audits, that have begun lately: one with a peer that takes its time keeps no other waiting.
+    fn comparing(&self, now: Millis, audit: bool) -> usize {
+        let lately =
+            |comparing: Comparing| comparing.audit == audit && comparing.since.plus(COMPARISON_MS) > now;
+        self.links.values().filter(|linked| linked.comparing.is_some_and(lately)).count()
     }
 
     pub(super) fn compared(
@@ -120,15 +134,18 @@ impl Engine {
     ) {
         let Some(linked) = self.links.get_mut(&link) else { return };
         if led {
-            linked.comparing = false;
+            linked.comparing = None;
+            linked.word.heard_out();
             linked.compare_next = now.plus(linked.compare_pause);
             linked.compare_pause = (2 * linked.compare_pause).min(COMPARE_PAUSE_MAX_MS);
         }
         let Some(found) = found else { return };
         (linked.missing, linked.rounds) = (0, 0);
         let nothing = found.need.is_empty() && found.have.is_empty();
+        let mut unfinished = false;
         for id in &found.need {
-            if self.wants.of(link) >= WANTS_PER_LINK_MAX {
+            unfinished = self.wants.of(link) >= WANTS_PER_LINK_MAX;
+            if unfinished {
                 break;
             }
             if !self.came.announced(id, link, now) && !view.knows(id) {
@@ -137,6 +154,12 @@ impl Engine {
         }
         for id in found.have.into_iter().take(WANTS_PER_LINK_MAX) {
             self.announce(now, link, id);
+        }
+        if led && let Some(linked) = self.links.get_mut(&link) {
+            linked.unfinished = unfinished;
+            if unfinished {
+                linked.compare_next = now;
+            }
         }
         if led && !nothing {
             // To see that it worked, or to go on.
@@ -157,10 +180,12 @@ impl Engine {
             && now.0.saturating_sub(self.started.0) >= UNSURE_MS;
         let Some(linked) = self.links.get_mut(&link) else { return };
         linked.traffic.agreed = Some(now);
+        linked.word.agrees();
         linked.compare_pause = COMPARE_PAUSE_MS;
         (linked.missing, linked.rounds) = (0, 0);
         self.agreed = Some(now);
-        if !self.synchronised && (linked.synchronised || unsure) {
+        let word = linked.synchronised || unsure;
+        if !self.synchronised && word && !self.contradicted(now, link) && self.values_settled(now, view) {
             self.synchronised = true;
             self.act(Action::Synchronised);
         }

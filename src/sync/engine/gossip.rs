@@ -3,6 +3,7 @@
 
 use smallvec::SmallVec;
 
+use super::compare::WANTS_LEFT;
 use super::{
     ANNOUNCE_GATHER_MS, ANNOUNCE_WAIT_MS, Action, COMPARE_PAUSE_MS, Engine, FETCHES_MAX, FRESH_MS,
     MISSING_MAX, MISSING_ROUNDS_MAX, PUSHES, RELAYS, VALUE_WAIT_MS, Via, View, WANTS_PER_LINK_MAX,
@@ -37,7 +38,10 @@ impl Engine {
     /// Records came and are on their way into the store.
     pub(super) fn note_came(&mut self, now: Millis, link: LinkId, ids: &[(RecordId, bool)]) {
         for (id, whole) in ids {
-            self.wants.arrived(id, now);
+            // Without its value it is not what is awaited, if that is only the value.
+            if *whole || !self.wants.is_value(id) {
+                self.wants.arrived(id, now);
+            }
             self.came.sent(*id, link, *whole, now);
         }
     }
@@ -75,7 +79,7 @@ impl Engine {
                         self.wants.settle(&id);
                     } else {
                         // Known without its value, and this peer did not bring it.
-                        self.wants.refute(&id, link);
+                        self.wants.spurn(&id, link, now);
                     }
                     self.came.take(&id);
                     self.count(link, |traffic| traffic.duplicates += 1);
@@ -129,7 +133,7 @@ impl Engine {
     /// comparison will.
     fn chase(&mut self, now: Millis, link: LinkId, missing: &[RecordId], view: &dyn View) {
         let Some(linked) = self.links.get_mut(&link) else { return };
-        if linked.comparing || self.catching_up.is_some() {
+        if linked.comparing.is_some() || self.catching_up.is_some() {
             return;
         }
         linked.missing += missing.len();
@@ -164,16 +168,16 @@ impl Engine {
         }
     }
 
-    /// Whoever sent it had pruned the value; perhaps others have not.
+    /// Whoever sent it has not its value; perhaps others do.
     fn want_value(&mut self, now: Millis, id: RecordId, bare: &[LinkId]) {
         let others: SmallVec<[LinkId; 16]> =
             self.links.keys().filter(|link| !bare.contains(link)).copied().collect();
         for link in others {
-            self.wants.want(id, link, now.plus(VALUE_WAIT_MS));
+            self.wants.want_value(id, link, now.plus(VALUE_WAIT_MS));
         }
     }
 
-    fn spread(&mut self, now: Millis, id: RecordId, havers: &[LinkId], pushes: usize) {
+    pub(super) fn spread(&mut self, now: Millis, id: RecordId, havers: &[LinkId], pushes: usize) {
         let lacking = self.links.keys().filter(|link| !havers.contains(link));
         let mut lacking: SmallVec<[LinkId; 16]> = lacking.copied().collect();
         self.dice.shuffle(&mut lacking);
@@ -232,6 +236,9 @@ impl Engine {
         self.wants.answered(link, ids);
         if let Some(linked) = self.links.get_mut(&link) {
             linked.fetching = linked.fetching.saturating_sub(1);
+            if linked.unfinished && self.wants.of(link) < WANTS_LEFT {
+                linked.root_next = now;
+            }
         }
         self.fetch(now, link);
     }

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use super::claims::Word;
+use super::values::Walk;
 use super::{
     Action, CALLERS_MAX, COMPARE_PAUSE_MS, DIALLED_WANTED, EXPLORE_EVERY_MS, Engine, GUEST_MS, GUESTS_MAX,
     LINKS_MAX, LINKS_WANTED, PEERS_EVERY_MS, PEERS_TOLD, PROBE_EVERY_MS, ROOT_SOON_MS,
@@ -18,6 +20,14 @@ use crate::sync::{NodeKey, PeerAddress};
 /// Dials under way at a time.
 const DIALLING_MAX: usize = 4;
 
+/// A comparison led with a peer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Comparing {
+    pub(super) since: Millis,
+    /// Of one range that looked equal.
+    pub(super) audit: bool,
+}
+
 /// A connected peer.
 pub(super) struct Linked {
     pub(super) key: NodeKey,
@@ -32,13 +42,19 @@ pub(super) struct Linked {
     pub(super) root_next: Millis,
     /// Until when an answer to our root is awaited.
     pub(super) root_awaited: Option<(Millis, Millis)>,
-    pub(super) comparing: bool,
+    /// What its roots say.
+    pub(super) word: Word,
+    pub(super) comparing: Option<Comparing>,
     /// No comparison is led before this, and the pause after the next one, ms.
     pub(super) compare_next: Millis,
     pub(super) compare_pause: u64,
+    /// The last comparison found more than may be wanted of it: the next one follows when that is nearly done.
+    pub(super) unfinished: bool,
     /// Nothing is streamed from a cursor before this: the last time brought little.
     pub(super) stream_next: Millis,
     pub(super) fetching: usize,
+    /// Missing values it was asked for.
+    pub(super) values: Walk,
     /// Missing links fetched since the last comparison, and in how many rounds.
     pub(super) missing: usize,
     pub(super) rounds: u32,
@@ -52,6 +68,50 @@ pub(super) struct Linked {
 }
 
 impl Linked {
+    fn new(key: NodeKey, (remote, outgoing): (SocketAddr, bool), hello: Hello, now: Millis) -> Linked {
+        let traffic = Traffic {
+            remote,
+            outgoing,
+            since: now,
+            rtt_us: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+            records_in: 0,
+            records_out: 0,
+            duplicates: 0,
+            refused: 0,
+            dropped: 0,
+            agreed: None,
+        };
+        Linked {
+            key,
+            traffic,
+            callable: None,
+            instance: hello.instance,
+            synchronised: hello.synchronised,
+            roots: 0,
+            // Both sides are up at about the same time; one of them need ask.
+            root_next: if outgoing { now } else { now.plus(ROOT_SOON_MS) },
+            root_awaited: None,
+            word: Word::default(),
+            comparing: None,
+            compare_next: now,
+            compare_pause: COMPARE_PAUSE_MS,
+            unfinished: false,
+            stream_next: now,
+            fetching: 0,
+            values: Walk::new(now),
+            missing: 0,
+            rounds: 0,
+            announce: Vec::new(),
+            announce_due: None,
+            peers_due: now,
+            guest_until: None,
+            peers_heard: None,
+            peers_told: None,
+        }
+    }
+
     /// When something about roots is next to be done.
     pub(super) fn root_due(&self) -> Millis {
         self.root_awaited.map_or(self.root_next, |(_, until)| until)
@@ -103,48 +163,16 @@ impl Engine {
                 return;
             }
             self.forget(loser);
-        } else if self.links.len() >= LINKS_MAX + GUESTS_MAX {
+        }
+        let guest = !outgoing && self.full();
+        if guest && self.guests() >= GUESTS_MAX {
             return self.turn_down(now, link, key, "no room");
         }
-        let guest_until = (!outgoing && self.full()).then(|| now.plus(GUEST_MS));
-        let traffic = Traffic {
-            remote,
-            outgoing,
-            since: now,
-            rtt_us: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            records_in: 0,
-            records_out: 0,
-            duplicates: 0,
-            refused: 0,
-            dropped: 0,
-            agreed: None,
-        };
-        let linked = Linked {
-            key,
-            traffic,
-            callable,
-            instance: hello.instance,
-            synchronised: hello.synchronised,
-            roots: 0,
-            // Both sides are up at about the same time; one of them need ask.
-            root_next: if outgoing { now } else { now.plus(ROOT_SOON_MS) },
-            root_awaited: None,
-            comparing: false,
-            compare_next: now,
-            compare_pause: COMPARE_PAUSE_MS,
-            stream_next: now,
-            fetching: 0,
-            missing: 0,
-            rounds: 0,
-            announce: Vec::new(),
-            announce_due: None,
-            peers_due: if guest_until.is_some() { now } else { now.plus(self.dice.about(ROOT_SOON_MS)) },
-            guest_until,
-            peers_heard: None,
-            peers_told: None,
-        };
+        let guest_until = guest.then(|| now.plus(GUEST_MS));
+        let mut linked = Linked::new(key, (remote, outgoing), hello, now);
+        linked.callable = callable;
+        linked.guest_until = guest_until;
+        linked.peers_due = if guest_until.is_some() { now } else { now.plus(self.dice.about(ROOT_SOON_MS)) };
         self.links.insert(link, linked);
         if outgoing {
             self.make_way(link);
@@ -155,6 +183,10 @@ impl Engine {
     fn full(&self) -> bool {
         let stays = self.links.values().filter(|linked| linked.guest_until.is_none());
         stays.filter(|linked| !linked.traffic.outgoing).count() >= CALLERS_MAX
+    }
+
+    fn guests(&self) -> usize {
+        self.links.values().filter(|linked| linked.guest_until.is_some()).count()
     }
 
     /// A guest has heard of other nodes and goes, unless there is room by now.
@@ -227,11 +259,16 @@ impl Engine {
         few.max(own).min(DIALLING_MAX.saturating_sub(self.dialling))
     }
 
+    /// Whether there is room for one beyond what is sought: of those a node wants for good none gives way.
+    fn explores(&self) -> bool {
+        self.links.len() - self.guests() <= LINKS_MAX
+    }
+
     /// When there is next somebody to dial or to try.
     pub(super) fn next_dial(&self) -> Option<Millis> {
         let (_, due, probe) = self.ask_table();
         let dial = match (self.room(), self.dialling) {
-            (0, 0) => due.map(|due| due.max(self.explore_next)),
+            (0, 0) if self.explores() => due.map(|due| due.max(self.explore_next)),
             (0, _) => None,
             _ => due,
         };
@@ -254,7 +291,7 @@ impl Engine {
             return;
         }
         let mut room = self.room();
-        if room == 0 && self.dialling == 0 && self.explore_next <= now {
+        if room == 0 && self.dialling == 0 && self.explore_next <= now && self.explores() {
             self.explore_next = now.plus(self.dice.about(EXPLORE_EVERY_MS));
             room = 1;
         }
@@ -279,7 +316,7 @@ impl Engine {
             return;
         }
         let spare = |(link, linked): &(&LinkId, &Linked)| {
-            let busy = linked.comparing || linked.fetching > 0;
+            let busy = linked.comparing.is_some() || linked.fetching > 0;
             let streams = self.catching_up.is_some_and(|catching| catching.link == **link);
             **link != newest && linked.traffic.outgoing && !busy && !streams && !self.table.wants(linked.key)
         };

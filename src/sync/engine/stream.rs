@@ -69,6 +69,7 @@ impl Engine {
                 linked.stream_next = now.plus(STREAM_PAUSE_MS);
             }
             linked.root_next = now;
+            linked.word.heard_out();
         }
     }
 }

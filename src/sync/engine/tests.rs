@@ -5,12 +5,12 @@ mod gossip;
 mod links;
 mod stream;
 mod turns;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::store::{FIRST, Refusal};
-use crate::sync::face::Origin;
 use crate::sync::wire::Root;
 
 const OWN: NodeKey = NodeKey([50; 32]);
@@ -57,7 +57,7 @@ impl View for Fake {
     }
 
     fn knows(&self, id: &RecordId) -> bool {
-        self.points.iter().any(|(_, known)| known == id) && !self.bare.contains(id)
+        !self.bare.contains(id) && self.points.iter().any(|(_, known)| known == id)
     }
 
     fn tally(&self, until: Millis) -> Option<Tally> {
@@ -67,6 +67,16 @@ impl View for Fake {
 
     fn newest(&self) -> Option<Point> {
         self.points.last().copied()
+    }
+
+    fn without_value(&self, after: Option<Row>, limit: usize) -> Vec<(Row, RecordId)> {
+        let row = |id: &RecordId| Row(id.0[..8].iter().fold(0, |row, byte| row << 8 | i64::from(*byte)));
+        let rows = self.bare.iter().map(|id| (row(id), *id));
+        rows.filter(|(row, _)| after.is_none_or(|after| *row > after)).take(limit).collect()
+    }
+
+    fn count_without_value(&self) -> u64 {
+        self.bare.len() as u64
     }
 }
 

@@ -21,10 +21,10 @@ use super::intake::News;
 use super::line::{Frame, Line, Met, Surroundings};
 use super::progress::Published;
 use crate::record::{Millis, RecordId};
-use crate::store::{Commit, FIRST, Point, Ranges, Snapshot, Store, StoreError, Tally};
+use crate::store::{Commit, FIRST, Point, Ranges, Row, Snapshot, Store, StoreError, Tally};
 use crate::sync::PeerAddress;
 use crate::sync::address::plain;
-use crate::sync::engine::{Action, Engine, Input, View};
+use crate::sync::engine::{Action, Engine, Input, VALUES_COUNTED, View};
 use crate::sync::face::{Peer, PeersError, Traffic};
 use crate::sync::limits::COMMITS_QUEUE;
 use crate::sync::wants::LinkId;
@@ -63,11 +63,16 @@ pub(super) struct Commits {
 
 impl Commits {
     /// What the store's feed calls; never waits.
-    pub(super) fn hear(self: &Arc<Self>, commit: &Commit, to: &mpsc::UnboundedSender<News>) {
+    pub(super) fn hear(&self, commit: &Commit, to: &mpsc::UnboundedSender<News>) {
         if commit.global {
             self.rules.store(true, Ordering::Relaxed);
         }
-        let count = commit.added.len();
+        self.tell(&commit.added, Input::Committed, to);
+        self.tell(&commit.filled, Input::Filled, to);
+    }
+
+    fn tell(&self, points: &[Point], fact: fn(Vec<Point>) -> Input, to: &mpsc::UnboundedSender<News>) {
+        let count = points.len();
         if count == 0 {
             return;
         }
@@ -76,7 +81,7 @@ impl Commits {
             self.unheard.store(true, Ordering::Relaxed);
         } else {
             // The engine may have gone.
-            let _ = to.send(Input::Committed(commit.added.clone()).into());
+            let _ = to.send(fact(points.to_vec()).into());
         }
     }
 }
@@ -165,7 +170,7 @@ impl Hub {
 
     fn hear(&mut self, fact: Input) {
         match &fact {
-            Input::Committed(points) => {
+            Input::Committed(points) | Input::Filled(points) => {
                 self.commits.waiting.fetch_sub(points.len(), Ordering::Relaxed);
             }
             Input::Down(link, _) => drop(self.lines.remove(link)),
@@ -221,7 +226,7 @@ impl Hub {
             Ask::Peers(to) => drop(to.send(self.peers())),
             Ask::Add(address, to) => {
                 let now = self.now();
-                let added = self.engine.table().add(address, crate::sync::face::Origin::Operator, now);
+                let added = self.engine.table().add(address, now);
                 drop(to.send(added.and_then(|()| self.save())));
             }
             Ask::Remove(who, to) => {
@@ -459,6 +464,14 @@ impl View for StoreView<'_> {
     fn newest(&self) -> Option<Point> {
         self.snapshot()?.newest().ok().flatten()
     }
+
+    fn without_value(&self, after: Option<Row>, limit: usize) -> Vec<(Row, RecordId)> {
+        self.snapshot().and_then(|snapshot| snapshot.without_value(after, limit).ok()).unwrap_or_default()
+    }
+
+    fn count_without_value(&self) -> u64 {
+        self.snapshot().and_then(|snapshot| snapshot.count_without_value(VALUES_COUNTED).ok()).unwrap_or(0)
+    }
 }
 
 #[cfg(test)]
@@ -469,14 +482,8 @@ mod tests {
     fn new_rules_are_heard_of_though_the_engine_is_far_behind() {
         let (commits, (to, mut heard)) = (Arc::new(Commits::default()), mpsc::unbounded_channel());
         let point = (Millis(1), RecordId([1; 32]));
-        let commit = |global, count| Commit {
-            added: vec![point; count],
-            slots: vec![],
-            flips: vec![],
-            cuts: vec![],
-            global,
-            seq: 1,
-        };
+        let commit =
+            |global, count| Commit { added: vec![point; count], global, seq: 1, ..Commit::default() };
         commits.hear(&commit(false, COMMITS_QUEUE), &to);
         commits.hear(&commit(true, 1), &to);
         assert!(heard.try_recv().is_ok() && heard.try_recv().is_err());

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::super::address::{NodeKey, PeerAddress};
-use super::super::face::Origin;
 use super::{ANCHORS, Entry, PINS_MAX, Prefix, Table};
 use crate::record::Millis;
 
@@ -56,14 +55,15 @@ impl Table {
         }
         for peer in saved.peers {
             // Too many, or this node itself: what a person wrote into the file.
-            let _ = self.add(peer, Origin::Operator, now);
+            let _ = self.add(peer, now);
         }
         for anchor in saved.anchors {
             if anchor.address.key.is_none() || anchor.address.socket().is_none() {
                 continue;
             }
-            if self.add(anchor.address.clone(), Origin::Anchor, now).is_ok() {
-                self.entry(anchor.address, now).first = Some(Millis(anchor.since).min(now));
+            // Too many, or this node itself, likewise.
+            if let Ok(entry) = self.anchor(anchor.address, now) {
+                entry.first = Some(Millis(anchor.since).min(now));
             }
         }
     }

@@ -145,7 +145,7 @@ fn pauses(seed: u64, wanted: bool, count: usize) -> Vec<u64> {
     let mut table = Table::new(OWN, seed);
     let address = peer(&format!("203.0.113.1:9908#{}", key(1)));
     if wanted {
-        table.add(address.clone(), Origin::Operator, START).unwrap();
+        table.add(address.clone(), START).unwrap();
     } else {
         // Reached just now, so that it is not forgotten meanwhile.
         befriend(&mut table, [203, 0, 113, 1], 1, START);
@@ -181,7 +181,7 @@ fn pauses_double_up_to_a_bound_jittered_and_the_same_for_the_same_seed() {
 fn a_peer_that_hangs_up_at_once_is_not_dialled_every_second() {
     let mut table = table();
     let address = peer(&format!("203.0.113.1:9908#{}", key(1)));
-    table.add(address.clone(), Origin::Operator, START).unwrap();
+    table.add(address.clone(), START).unwrap();
     let mut now = START;
     for _ in 0..5 {
         assert_eq!(all(&mut table, now).len(), 1);
@@ -203,9 +203,9 @@ fn wanted_peers_come_first_then_anchors_then_heard_ones() {
     for number in 0..20u8 {
         table.heard(at([20, number, 0, 1]), key(number.into()), key(99), START);
     }
-    table.add(peer(&format!("198.51.100.1:1#{}", key(101))), Origin::Anchor, START).unwrap();
+    table.anchor(peer(&format!("198.51.100.1:1#{}", key(101))), START).unwrap();
     table.set_rules(&[peer("seed.example:9908")], START);
-    table.add(peer("192.0.2.1:1"), Origin::Operator, START).unwrap();
+    table.add(peer("192.0.2.1:1"), START).unwrap();
     let three = table.due(START, &|_| false, 3);
     let hosts: Vec<&str> = three.iter().map(|peer| peer.host.as_str()).collect();
     assert_eq!(hosts, ["192.0.2.1", "seed.example", "198.51.100.1"]);
@@ -228,7 +228,7 @@ fn who_is_connected_is_not_dialled() {
 fn this_node_itself_is_never_dialled() {
     let mut table = table();
     let own = peer(&format!("192.0.2.1:1#{OWN}"));
-    assert!(matches!(table.add(own.clone(), Origin::Operator, START), Err(PeersError::Itself(_))));
+    assert!(matches!(table.add(own.clone(), START), Err(PeersError::Itself(_))));
     table.set_rules(&[own, peer("192.0.2.2:1")], START);
     table.heard(at([203, 0, 113, 1]), OWN, key(1), START);
     table.called(OWN, at([203, 0, 113, 1]), START);
@@ -244,7 +244,7 @@ fn this_node_itself_is_never_dialled() {
 #[test]
 fn the_first_key_seen_at_an_address_is_pinned_and_kept() {
     let mut table = table();
-    table.add(peer("seed.example:9908"), Origin::Operator, START).unwrap();
+    table.add(peer("seed.example:9908"), START).unwrap();
     assert_eq!(table.pinned(&peer("seed.example:9908")), None);
     let due = all(&mut table, START);
     table.reached(&due[0], at([203, 0, 113, 1]), key(1), START);
@@ -271,9 +271,9 @@ fn peers_of_the_rules_go_when_the_rules_change() {
 #[test]
 fn a_peer_is_removed_by_address_or_key() {
     let mut table = table();
-    table.add(peer("192.0.2.1:1"), Origin::Operator, START).unwrap();
+    table.add(peer("192.0.2.1:1"), START).unwrap();
     table.reached(&peer("192.0.2.1:1"), at([192, 0, 2, 1]), key(1), START);
-    table.add(peer(&format!("h.example:1#{}", key(2))), Origin::Operator, START).unwrap();
+    table.add(peer(&format!("h.example:1#{}", key(2))), START).unwrap();
     assert!(matches!(table.remove("192.0.2.9:1"), Err(PeersError::Unknown(_))));
     assert!(matches!(table.remove("nonsense"), Err(PeersError::Unknown(_))));
     assert_eq!(table.remove("192.0.2.1:1"), Ok(Some(key(1))));

@@ -70,16 +70,65 @@ fn an_answer_nobody_asked_for_is_ignored() {
 
 #[test]
 fn few_comparisons_are_led_at_a_time() {
+    let (mut bed, _) = Bed::with_peers(8);
+    // All of them are asked for their roots, and none of the comparisons ends.
+    bed.handle(Input::Unheard);
+    let mut led: Vec<LinkId> = vec![];
+    let mut differ = |bed: &mut Bed, ms: u64| {
+        for action in bed.wait(ms) {
+            let Action::Say(link, Message::Root(root)) = action else { continue };
+            let root = Root { count: 5, fingerprint: OTHER, ..root };
+            if let [Action::Compare(with, _)] = bed.handle(Input::Said(link, Message::RootIs(root)))[..] {
+                led.push(with);
+            }
+        }
+        led.clone()
+    };
+    let first = differ(&mut bed, COMPARISON_MS / 2);
+    assert_eq!(first.len(), COMPARISONS_MAX, "{first:?}");
+    bed.handle(Input::Compared(first[0], true, None));
+    assert_eq!(differ(&mut bed, COMPARISON_MS / 4).len(), COMPARISONS_MAX + 1);
+}
+
+#[test]
+fn comparisons_that_last_keep_no_others_from_being_led() {
     let (mut bed, links) = Bed::with_peers(8);
-    let mut led = 0;
-    for link in &links {
-        let actions = bed.root_is(*link, 5, OTHER, true);
-        led += actions.iter().filter(|action| matches!(action, Action::Compare(..))).count();
+    for link in &links[..COMPARISONS_MAX] {
+        bed.root_is(*link, 5, OTHER, true);
     }
-    assert_eq!(led, COMPARISONS_MAX);
-    bed.handle(Input::Compared(links[0], true, None));
+    bed.wait(COMPARISON_MS);
     let actions = bed.root_is(links[7], 5, OTHER, true);
     assert!(matches!(actions[..], [Action::Compare(..)]), "{actions:?}");
+    let found = Found { need: ids(1..3), ..Found::default() };
+    bed.handle(Input::Compared(links[0], true, Some(found)));
+    assert_eq!(fetches(&bed.wait(0)), [(links[0], ids(1..3))]);
+}
+
+#[test]
+fn audits_are_bounded_and_take_no_place_of_comparisons() {
+    let (mut bed, links) = Bed::with_peers(8);
+    let mut audits = vec![];
+    for _ in 0..40 * AUDIT_EVERY {
+        for action in bed.wait(ROOT_EVERY_MS / 10) {
+            let Action::Say(link, Message::Root(root)) = action else { continue };
+            let actions = bed.handle(Input::Said(link, Message::RootIs(root)));
+            audits.extend(actions.iter().filter_map(|action| match action {
+                Action::Audit(link, ..) => Some((bed.now, *link)),
+                _ => None,
+            }));
+        }
+        // None of them ever ends.
+        let lately = audits.iter().filter(|(at, _)| at.plus(COMPARISON_MS) > bed.now).count();
+        assert!(lately <= AUDITS_MAX, "{audits:?}");
+        if lately == AUDITS_MAX {
+            let free = links.iter().find(|link| audits.iter().all(|(_, other)| other != *link));
+            let actions = free.map(|link| bed.root_is(*link, 5, OTHER, true));
+            let compared = |action: &Action| matches!(action, Action::Compare(..));
+            assert!(actions.is_some_and(|actions| actions.iter().any(compared)));
+            return;
+        }
+    }
+    panic!("no two audits at a time: {audits:?}");
 }
 
 #[test]
@@ -204,4 +253,99 @@ fn about_the_distant_past_everybody_agrees_and_it_counts_for_nothing() {
     let root = Root { until, count: tally.count, fingerprint: tally.fingerprint(), synchronised: true };
     assert_eq!(bed.handle(Input::Said(link, Message::RootIs(root))), []);
     assert!(!bed.engine.synchronised());
+}
+
+/// A node never in agreement, and two peers, of which the second has said that it has more.
+fn contradicted() -> (Bed, Vec<LinkId>) {
+    let mut bed = Bed::of(OWN, false);
+    let links: Vec<LinkId> = (1..=2).map(|number| bed.up(number)).collect();
+    let actions = bed.root_is(links[1], 5, OTHER, true);
+    assert!(matches!(actions[..], [Action::Compare(..)]), "{actions:?}");
+    (bed, links)
+}
+
+#[test]
+fn who_says_back_what_it_is_told_does_not_make_a_node_ready_while_another_has_more() {
+    let (mut bed, links) = contradicted();
+    assert_eq!(bed.agree(links[0], true), []);
+    let found = Found { need: ids(1..4), ..Found::default() };
+    bed.handle(Input::Compared(links[1], true, Some(found)));
+    for number in 1..4 {
+        bed.commit(number);
+        bed.judged(links[1], Via::Fetch, Verdict::Accepted(id(number)));
+    }
+    bed.handle(Input::Fetched(links[1], ids(1..4)));
+    bed.wait(SETTLE_MS);
+    assert!(!bed.agree(links[0], true).contains(&Action::Synchronised), "it may still have more");
+    assert!(bed.agree(links[1], true).contains(&Action::Synchronised));
+}
+
+#[test]
+fn who_says_that_it_has_more_and_does_not_is_heard_out_once() {
+    let (mut bed, links) = contradicted();
+    bed.handle(Input::Compared(links[1], true, None));
+    bed.root_is(links[1], 5, OTHER, true);
+    assert_eq!(bed.agree(links[0], true), [Action::Synchronised]);
+}
+
+#[test]
+fn who_says_that_it_has_more_and_nothing_else_is_not_waited_for_long() {
+    let (mut bed, links) = contradicted();
+    while bed.agree(links[0], true).is_empty() {
+        assert!(bed.now.0 < START.0 + CLAIM_MS + 3 * ROOT_EVERY_MS);
+    }
+    assert!(bed.engine.synchronised() && bed.now.0 >= START.0 + CLAIM_MS);
+}
+
+#[test]
+fn nor_are_any_number_of_them() {
+    let (mut bed, links) = contradicted();
+    let mut number = 3;
+    let mut synchronised = false;
+    while !synchronised {
+        // Each time it is another.
+        let (link, _) = bed.connect(number, false, hello(1));
+        number = 3 + number % 30;
+        bed.root_is(link, 5, OTHER, true);
+        synchronised = bed.agree(links[0], true).contains(&Action::Synchronised);
+        bed.handle(Input::Compared(links[0], true, None));
+        bed.handle(Input::Down(link, None));
+        assert!(bed.now.0 < START.0 + CLAIMS_PATIENCE_MS + 60_000);
+    }
+    assert!(bed.now.0 >= START.0 + CLAIMS_PATIENCE_MS);
+}
+
+#[test]
+fn who_was_there_before_is_asked_what_it_has() {
+    let mut bed = Bed::of(OWN, false);
+    let links: Vec<LinkId> = (1..=2).map(|number| bed.up(number)).collect();
+    assert_eq!(bed.agree(links[1], true), []);
+    bed.wait(ROOT_WAIT_MS);
+    bed.handle(Input::Fetched(links[1], vec![]));
+    let mut agreed = vec![];
+    for _ in 0..3 {
+        agreed.extend(bed.agree(links[1], true));
+    }
+    assert!(agreed.contains(&Action::Synchronised), "it says nothing");
+}
+
+#[test]
+fn after_more_than_may_be_wanted_at_a_time_the_next_comparison_follows_at_once() {
+    let (mut bed, links) = Bed::with_peers(1);
+    let many = 2 * WANTS_PER_LINK_MAX as u64;
+    bed.root_is(links[0], FAR_BEHIND, OTHER, true);
+    bed.handle(Input::Compared(links[0], true, Some(Found { need: ids(1..many), ..Found::default() })));
+    assert_eq!(bed.engine.progress(bed.now).missing, WANTS_PER_LINK_MAX as u64);
+    let mut queue = bed.wait(0);
+    let mut fetched = 0;
+    while let Some(action) = queue.pop() {
+        let Action::Fetch(link, asked) = action else { continue };
+        fetched += asked.len();
+        queue.extend(bed.handle(Input::Fetched(link, asked)));
+    }
+    assert_eq!(fetched, WANTS_PER_LINK_MAX);
+    let done = bed.now;
+    let actions = bed.root_is(links[0], FAR_BEHIND, OTHER, true);
+    assert!(matches!(actions[..], [Action::Compare(..)]), "{actions:?}");
+    assert!(bed.now.0 <= done.0 + 1, "without a pause");
 }

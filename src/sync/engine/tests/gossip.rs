@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sync::reconcile::Found;
+use crate::sync::wants::ASKED_MS;
 
 #[test]
 fn a_fresh_record_is_pushed_to_some_and_announced_to_the_rest() {
@@ -72,15 +73,22 @@ fn what_is_here_is_not_fetched_when_it_is_announced() {
     assert_eq!(fetches(&bed.wait(2 * ANNOUNCE_WAIT_MS)), []);
 }
 
+/// Which of two peers that announced record 1 is asked for it, and which one is not.
+fn asked_first(bed: &mut Bed, links: &[LinkId]) -> (LinkId, LinkId) {
+    let asked = fetches(&bed.wait(2 * ANNOUNCE_WAIT_MS));
+    let [(first, ids)] = &asked[..] else { panic!("{asked:?}") };
+    assert_eq!(*ids, [id(1)]);
+    (*first, links[usize::from(*first == links[0])])
+}
+
 #[test]
 fn a_record_that_one_peer_does_not_give_is_asked_of_the_next() {
     let (mut bed, links) = Bed::with_peers(2);
     bed.announce(links[0], vec![id(1)]);
     bed.announce(links[1], vec![id(1)]);
-    let first = fetches(&bed.wait(2 * ANNOUNCE_WAIT_MS));
-    assert_eq!(first, [(links[0], vec![id(1)])]);
-    bed.handle(Input::Fetched(links[0], vec![id(1)]));
-    assert_eq!(fetches(&bed.wait(1)), [(links[1], vec![id(1)])]);
+    let (first, second) = asked_first(&mut bed, &links);
+    bed.handle(Input::Fetched(first, vec![id(1)]));
+    assert_eq!(fetches(&bed.wait(1)), [(second, vec![id(1)])]);
 }
 
 #[test]
@@ -88,9 +96,9 @@ fn a_peer_that_leaves_does_not_take_a_wanted_record_with_it() {
     let (mut bed, links) = Bed::with_peers(2);
     bed.announce(links[0], vec![id(1)]);
     bed.announce(links[1], vec![id(1)]);
-    bed.wait(2 * ANNOUNCE_WAIT_MS);
-    bed.handle(Input::Down(links[0], None));
-    assert_eq!(fetches(&bed.wait(1)), [(links[1], vec![id(1)])]);
+    let (first, second) = asked_first(&mut bed, &links);
+    bed.handle(Input::Down(first, None));
+    assert_eq!(fetches(&bed.wait(1)), [(second, vec![id(1)])]);
 }
 
 #[test]
@@ -257,9 +265,11 @@ fn a_forged_copy_does_not_hide_a_record_from_who_announced_it_meanwhile() {
     bed.announce(links[2], vec![id(1)]);
     assert_eq!(fetches(&bed.wait(2 * ANNOUNCE_WAIT_MS)), [], "it may be the true one");
     bed.handle(Input::Spurned(links[0], vec![id(1)]));
-    assert_eq!(fetches(&bed.wait(0)), [(links[1], vec![id(1)])]);
-    bed.handle(Input::Fetched(links[1], vec![id(1)]));
-    assert_eq!(fetches(&bed.wait(0)), [(links[2], vec![id(1)])]);
+    let begun = bed.now;
+    let (first, second) = asked_first(&mut bed, &links[1..]);
+    assert_eq!(bed.engine.wants.due(second), Some(begun.plus(ASKED_MS)), "it was asked at once");
+    bed.handle(Input::Fetched(first, vec![id(1)]));
+    assert_eq!(fetches(&bed.wait(0)), [(second, vec![id(1)])]);
 }
 
 #[test]
@@ -291,4 +301,35 @@ fn who_is_found_to_have_it_by_a_comparison_is_asked_when_a_forged_copy_is_refuse
     assert_eq!(fetches(&bed.wait(10)), []);
     bed.handle(Input::Spurned(links[0], vec![id(1)]));
     assert_eq!(fetches(&bed.wait(0)), [(links[1], vec![id(1)])]);
+}
+
+#[test]
+fn a_slow_peer_does_not_keep_a_second_from_being_asked_nor_have_a_third_asked() {
+    let (mut bed, links) = Bed::with_peers(3);
+    for link in &links {
+        bed.announce(*link, vec![id(1)]);
+    }
+    let first = fetches(&bed.wait(ANNOUNCE_WAIT_MS));
+    assert_eq!(first.len(), 1);
+    assert_eq!(fetches(&bed.wait(ASKED_MS - 1)), []);
+    let second = fetches(&bed.wait(1));
+    assert!(second.len() == 1 && second[0].0 != first[0].0, "{second:?}");
+    assert_eq!(fetches(&bed.wait(4 * ASKED_MS)), []);
+}
+
+#[test]
+fn of_several_who_have_it_not_always_the_same_is_asked_first() {
+    let mut first = BTreeSet::new();
+    let (mut bed, links) = Bed::with_peers(3);
+    for number in 1..30 {
+        for link in &links {
+            bed.announce(*link, vec![id(number)]);
+        }
+        let asked = fetches(&bed.wait(ANNOUNCE_WAIT_MS));
+        first.insert(asked[0].0);
+        bed.came(asked[0].0, number);
+        bed.handle(Input::Fetched(asked[0].0, asked[0].1.clone()));
+        bed.commit(number);
+    }
+    assert_eq!(first.into_iter().collect::<Vec<_>>(), links);
 }

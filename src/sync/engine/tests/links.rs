@@ -69,7 +69,7 @@ fn full() -> Bed {
 #[test]
 fn a_caller_beyond_the_limit_is_told_of_others_before_it_is_sent_away() {
     let mut bed = full();
-    bed.engine.table().add(address(1), Origin::Operator, bed.now).expect("room");
+    bed.engine.table().add(address(1), bed.now).expect("room");
     let (friend, none) = bed.connect(1, true, hello(1));
     assert_eq!(none, [], "whom the node calls itself finds room");
     let guest = bed.up(2);
@@ -95,11 +95,25 @@ fn a_guest_stays_if_others_leave() {
 #[test]
 fn a_caller_beyond_all_limits_finds_no_room() {
     let mut bed = full();
-    for number in 1..=(LINKS_MAX - CALLERS_MAX + GUESTS_MAX) as u8 {
+    for number in 1..=GUESTS_MAX as u8 {
         bed.up(number);
     }
     let (link, actions) = bed.connect(200, false, hello(1));
     assert_eq!(actions, [Action::Close(link, "no room")]);
+}
+
+#[test]
+fn whom_the_node_calls_itself_finds_room_however_many_guests_there_are() {
+    let mut bed = full();
+    for number in 1..=GUESTS_MAX as u8 {
+        bed.up(number);
+    }
+    for number in 0..LINKS_WANTED as u8 {
+        bed.engine.table().add(address(200 + number), bed.now).expect("room");
+        let (_, actions) = bed.connect(200 + number, true, hello(1));
+        assert!(closed(&actions).is_empty());
+    }
+    assert_eq!(bed.engine.links.len(), LINKS_MAX + GUESTS_MAX);
 }
 
 #[test]
@@ -139,7 +153,7 @@ fn some_peers_are_dialled_however_many_call() {
     }
     bed.calm();
     for number in 101..=120 {
-        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.engine.table().add(address(number), bed.now).expect("room");
     }
     let mut dialled = 0;
     for _ in 0..20 {
@@ -162,7 +176,7 @@ fn some_peers_are_dialled_however_many_call() {
 fn a_dial_that_failed_makes_room_for_another() {
     let mut bed = Bed::new();
     for number in 101..=120 {
-        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.engine.table().add(address(number), bed.now).expect("room");
     }
     let dials = |actions: Vec<Action>| -> Vec<PeerAddress> {
         let dialled = actions.into_iter().filter_map(|action| match action {
@@ -198,7 +212,7 @@ fn a_node_that_has_all_it_seeks_still_meets_another_now_and_then() {
 fn a_peer_the_operator_wants_gives_way_to_nobody() {
     let mut bed = Bed::new();
     for number in 1..=LINKS_WANTED as u8 {
-        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.engine.table().add(address(number), bed.now).expect("room");
         bed.connect(number, true, hello(1));
     }
     let (_, actions) = bed.connect(90, true, hello(1));
@@ -209,7 +223,7 @@ fn a_peer_the_operator_wants_gives_way_to_nobody() {
 fn who_came_together_hears_of_the_others_soon() {
     let mut bed = Bed::new();
     let dialled = |bed: &mut Bed, number: u8| {
-        bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+        bed.engine.table().add(address(number), bed.now).expect("room");
         bed.connect(number, true, hello(u64::from(number))).0
     };
     let first = dialled(&mut bed, 1);
@@ -228,4 +242,20 @@ fn who_came_together_hears_of_the_others_soon() {
     dialled(&mut bed, 3);
     assert!(!told(&bed.wait(5_000 - 2 * ROOT_SOON_MS), 3));
     assert!(told(&bed.wait(2_000), 3));
+}
+
+#[test]
+fn a_node_that_wants_more_than_it_may_have_does_not_connect_to_all_of_them() {
+    let mut bed = Bed::new();
+    for number in 101..=200 {
+        bed.engine.table().add(address(number), bed.now).expect("room");
+    }
+    for _ in 0..200 {
+        for action in bed.wait(EXPLORE_EVERY_MS) {
+            let Action::Dial(to) = action else { continue };
+            let number = to.key.map_or(0, |key| key.0[0]);
+            bed.connect(number, true, hello(u64::from(number)));
+        }
+    }
+    assert_eq!(bed.engine.links.len(), LINKS_MAX + 1);
 }

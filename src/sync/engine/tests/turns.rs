@@ -17,7 +17,7 @@ impl Chaos {
     fn new(seed: u64) -> Chaos {
         let mut bed = Bed::of(OWN, false);
         for number in 1..10 {
-            bed.engine.table().add(address(number), Origin::Operator, bed.now).expect("room");
+            bed.engine.table().add(address(number), bed.now).expect("room");
         }
         Chaos {
             bed,
