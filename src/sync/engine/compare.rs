@@ -93,6 +93,11 @@ impl Engine {
             }
             return;
         }
+        // Whoever is far behind streams, or leads. Beside that a comparison would list for nothing what is on its way.
+        let ahead = ours.count > theirs.count.saturating_add(FAR_BEHIND);
+        if ahead || self.catching_up.is_some_and(|catching| catching.link == link) {
+            return;
+        }
         // What was found missing before is still on its way.
         let most = if linked.unfinished { WANTS_LEFT } else { WANTS_PER_LINK_MAX / 2 };
         if self.wants.of(link) >= most || leading >= COMPARISONS_MAX {

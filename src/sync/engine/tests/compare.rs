@@ -179,6 +179,22 @@ fn a_node_that_has_much_streams_from_its_newest_record() {
 }
 
 #[test]
+fn whoever_is_far_ahead_leaves_it_to_the_other_to_compare() {
+    let (mut bed, links) = Bed::with_peers(1);
+    bed.store.points.extend((0..=FAR_BEHIND).map(|number| (Millis(1_000 + number), id(number))));
+    assert_eq!(bed.root_is(links[0], 0, OTHER, true), []);
+    let actions = bed.root_is(links[0], 5, OTHER, true);
+    assert!(matches!(actions[..], [Action::Compare(..)]), "{actions:?}");
+}
+
+#[test]
+fn with_who_gives_a_stream_nothing_is_compared_beside_it() {
+    let (mut bed, links) = Bed::with_peers(1);
+    bed.root_is(links[0], FAR_BEHIND + 2, OTHER, true);
+    assert_eq!(bed.root_is(links[0], FAR_BEHIND / 2, OTHER, true), []);
+}
+
+#[test]
 fn after_a_stream_roots_are_compared_at_once() {
     let (mut bed, links) = Bed::with_peers(1);
     bed.root_is(links[0], 2 * FAR_BEHIND, OTHER, true);
