@@ -18,8 +18,8 @@ pub(crate) const BATCH_RECORDS_MAX: usize = 32_768;
 pub(crate) const BATCH_BYTES_MAX: usize = 48 << 20;
 /// While records come in bulk, how long a transaction waits for more of them, in milliseconds.
 pub(crate) const LINGER_MS: u64 = 2_000;
-/// Ticks without records in bulk after which the log is cut back to its usual length.
-pub(crate) const BULK_TICKS: u8 = 3;
+/// How long no records come in bulk before the log is cut back to its usual length, in milliseconds.
+pub(crate) const BULK_PAUSE_MS: u64 = 3_000;
 /// Records verified as one piece; pieces of one call overlap with the writing of earlier pieces.
 pub(crate) const PIECE_RECORDS: usize = 512;
 /// Records handed in and not yet committed at most.

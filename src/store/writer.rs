@@ -15,7 +15,7 @@ use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::apply::{Batch, Changes, Linked, Memory};
 use super::config::{
-    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, BOOK_MAX, BULK_TICKS, Clock, Config, DEFERRED_BYTES_MAX,
+    BATCH_BYTES_MAX, BATCH_RECORDS_MAX, BOOK_MAX, BULK_PAUSE_MS, Clock, Config, DEFERRED_BYTES_MAX,
     DEFERRED_MAX, LINGER_MS, ORPHAN_BYTES_MAX, ORPHANS_MAX,
 };
 use super::feed::{Commit, Feed};
@@ -81,8 +81,8 @@ pub(crate) struct Writer {
     memory: Memory,
     orphans: Orphans<Arc<Vetted>>,
     deferred: Deferred<Arc<Vetted>>,
-    /// Ticks until a bulk counts as over; 0: there is none.
-    bulk_ticks: u8,
+    /// When records last came in bulk, if the log may still grow for it.
+    bulk: Option<Millis>,
 }
 
 /// Where a record in work came from, and so where its verdict goes.
@@ -130,7 +130,7 @@ impl Writer {
             memory: Memory::default(),
             orphans: Orphans::new(Bounds { count: ORPHANS_MAX, bytes: ORPHAN_BYTES_MAX }),
             deferred: Deferred::new(Bounds { count: DEFERRED_MAX, bytes: DEFERRED_BYTES_MAX }),
-            bulk_ticks: 0,
+            bulk: None,
         }
     }
 
@@ -140,10 +140,14 @@ impl Writer {
             match message {
                 Message::Piece(piece) => {
                     let group = self.gather(piece);
-                    if group.bulk {
+                    let bulk = group.bulk;
+                    if bulk {
                         self.begin_bulk();
                     }
                     self.write_group(group);
+                    if bulk {
+                        self.bulk = Some((self.shared.clock)());
+                    }
                 }
                 Message::Tick => {
                     self.write_group(Group::default());
@@ -195,27 +199,23 @@ impl Writer {
 
     /// Lets the log grow while records come in bulk.
     fn begin_bulk(&mut self) {
-        if self.bulk_ticks == 0
+        if self.bulk.is_none()
             && let Err(error) = schema::checkpoint_for_bulk(&self.conn, true)
         {
             tracing::warn!(%error, "the log stays short");
         }
-        self.bulk_ticks = BULK_TICKS;
     }
 
-    /// Cuts the log back once a bulk is over for some ticks.
+    /// Cuts the log back once no bulk has come for a while.
     fn end_bulk(&mut self) {
-        self.bulk_ticks = match self.bulk_ticks {
-            0 => return,
-            1 => {
-                let ended = schema::checkpoint_for_bulk(&self.conn, false);
-                if let Err(error) = ended.and_then(|()| schema::checkpoint(&self.conn)) {
-                    tracing::warn!(%error, "the log could not be put into the store's file; a later commit will");
-                }
-                0
-            }
-            ticks => ticks - 1,
-        };
+        if self.bulk.is_none_or(|last| last.plus(BULK_PAUSE_MS) > (self.shared.clock)()) {
+            return;
+        }
+        self.bulk = None;
+        let ended = schema::checkpoint_for_bulk(&self.conn, false);
+        if let Err(error) = ended.and_then(|()| schema::checkpoint(&self.conn)) {
+            tracing::warn!(%error, "the log could not be put into the store's file; a later commit will");
+        }
     }
 
     fn write_group(&mut self, mut group: Group) {
