@@ -25,7 +25,9 @@ pub(crate) fn connect(cx: &Cx) -> anyhow::Result<Remote> {
     if nodes.is_empty() {
         let running = Running::read(&cx.home);
         if let Some(running) = &running {
-            nodes.push((running.url(), Token::load(&cx.home)?));
+            // Where a node was killed somebody else may listen by now.
+            let token = if running.is_alive() { Token::load(&cx.home)? } else { None };
+            nodes.push((running.url(), token));
         }
         // What a node that was killed left behind is no reason not to ask others.
         if !running.is_some_and(|running| running.is_alive()) {
@@ -50,10 +52,10 @@ fn named(urls: &[String], cx: &Cx) -> anyhow::Result<Vec<(String, Option<Token>)
     urls.iter().map(|url| Ok((url.clone(), token(url)?))).collect()
 }
 
-/// The node that runs on a home, if it left word; it may have ended since.
+/// The node that runs on a home.
 pub(crate) fn running(home: &Path) -> Option<Remote> {
-    let url = Running::read(home)?.url();
-    Remote::new(&[url], Token::load(home).ok()?).ok()
+    let running = Running::read(home).filter(Running::is_alive)?;
+    Remote::new(&[running.url()], Token::load(home).ok()?).ok()
 }
 
 const START: &str = "start one with `lfdns node`, or name one with --url";
