@@ -23,7 +23,7 @@ pub(super) async fn fetch(
     intake: Intake,
     ids: &[RecordId],
 ) -> Result<(), StreamError> {
-    let expected = Expected::These { ids: ids.iter().copied().collect(), left: ids.len() };
+    let expected = Expected::These(ids.iter().copied().collect());
     let mut taking = Taking::new(intake, expected);
     let (_, ended) = taking.run(&connection, Message::Want(ids.to_vec())).await;
     ended
@@ -44,7 +44,7 @@ pub(super) async fn catch_up(
 /// What may come.
 enum Expected {
     /// These, each once.
-    These { ids: HashSet<RecordId>, left: usize },
+    These(HashSet<RecordId>),
     /// In order.
     After(Ascent),
 }
@@ -92,7 +92,7 @@ struct Taking {
 impl Taking {
     fn new(intake: Intake, expected: Expected) -> Taking {
         let (via, until) = match expected {
-            Expected::These { .. } => (Via::Fetch, Some(Instant::now() + ANSWER)),
+            Expected::These(_) => (Via::Fetch, Some(Instant::now() + ANSWER)),
             Expected::After(_) => (Via::Stream, None),
         };
         let network = intake.network();
@@ -137,10 +137,9 @@ impl Taking {
     fn add(&mut self, whole: bool, bytes: &[u8]) -> Result<(), WireError> {
         let record = decode(whole, bytes)?;
         match &mut self.expected {
-            Expected::These { ids, left } => {
+            Expected::These(ids) => {
                 let id = record.id(&self.network);
-                *left = left.checked_sub(1).ok_or(WireError::Field("answer"))?;
-                if !ids.contains(&id) {
+                if !ids.remove(&id) {
                     return Err(WireError::Field("answer"));
                 }
                 self.batch.push_known(id, record, bytes.len());
