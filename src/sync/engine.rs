@@ -76,6 +76,10 @@ pub const STREAM_PAUSE_MS: u64 = 60_000;
 pub const STREAM_NEW_MIN: u64 = 64;
 /// See [`STREAM_NEW_MIN`], ms.
 pub const STREAM_JUDGED_MS: u64 = 20_000;
+/// A stream that would take more than so many minutes longer gives way to another peer's, unless that was slower,
+pub const STREAM_LONG_MINUTES: u64 = 10;
+/// after so long, ms.
+pub const STREAM_TRIED_MS: u64 = 60_000;
 /// Records of a stream that are taken beyond those the peer said it has: it may be given more meanwhile.
 pub const STREAM_SLACK: u64 = 65_536;
 /// Agreement counts only about a time as near as this to our own clock, ms: about the distant past everybody agrees.
@@ -269,6 +273,8 @@ pub struct Engine {
     came: Arrivals,
     actions: VecDeque<Action>,
     catching_up: Option<Catching>,
+    /// Connections closed for another with the same peer, and that one, the latest last.
+    replaced: VecDeque<(LinkId, LinkId)>,
     synchronised: bool,
     started: Millis,
     /// Since when agreement with one peer did not count for what others say.
@@ -297,6 +303,7 @@ impl Engine {
             came: Arrivals::default(),
             actions: VecDeque::new(),
             catching_up: None,
+            replaced: VecDeque::new(),
             synchronised,
             started: now,
             contradicted_since: None,

@@ -87,9 +87,9 @@ impl Engine {
         linked.word.differs(now, theirs.count > ours.count, linked.traffic.records_in);
         let far = theirs.count > ours.count.saturating_add(FAR_BEHIND);
         if far && linked.stream_next <= now {
-            if self.catching_up.is_none() {
+            if self.outpaced(now, link) {
                 let from = view.newest().filter(|_| ours.count > FEW).unwrap_or(FIRST);
-                self.catch_up(link, from, ours.count, theirs.count);
+                self.catch_up(now, link, from, ours.count, theirs.count);
             }
             return;
         }
@@ -139,8 +139,11 @@ impl Engine {
     ) {
         let Some(linked) = self.links.get_mut(&link) else { return };
         if led {
-            linked.comparing = None;
-            linked.word.heard_out();
+            let audit = linked.comparing.take().is_some_and(|comparing| comparing.audit);
+            // One that failed has found nothing either, and has heard nobody out.
+            if !audit && found.as_ref().is_some_and(|found| found.need.is_empty() && !found.have.is_empty()) {
+                linked.word.heard_out();
+            }
             linked.compare_next = now.plus(linked.compare_pause);
             linked.compare_pause = (2 * linked.compare_pause).min(COMPARE_PAUSE_MAX_MS);
         }

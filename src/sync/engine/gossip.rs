@@ -153,6 +153,7 @@ impl Engine {
         for (time, id) in points {
             let came = self.came.take(id);
             let mut havers = came.havers();
+            havers.iter_mut().for_each(|link| *link = self.successor(*link));
             havers.extend(self.wants.sources(id));
             self.wants.settle(id);
             if !came.bare.is_empty() && !view.knows(id) {

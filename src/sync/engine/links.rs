@@ -28,6 +28,9 @@ pub(super) struct Comparing {
     pub(super) audit: bool,
 }
 
+/// Connections remembered of those that gave way to another with the same peer.
+const REPLACED_KEPT: usize = 64;
+
 /// A connected peer.
 pub(super) struct Linked {
     pub(super) key: NodeKey,
@@ -52,6 +55,8 @@ pub(super) struct Linked {
     pub(super) unfinished: bool,
     /// Nothing is streamed from a cursor before this: the last time brought little.
     pub(super) stream_next: Millis,
+    /// New records a minute by its last stream.
+    pub(super) pace: Option<u64>,
     pub(super) fetching: usize,
     /// Missing values it was asked for.
     pub(super) values: Walk,
@@ -99,6 +104,7 @@ impl Linked {
             compare_pause: COMPARE_PAUSE_MS,
             unfinished: false,
             stream_next: now,
+            pace: None,
             fetching: 0,
             values: Walk::new(now),
             missing: 0,
@@ -163,6 +169,11 @@ impl Engine {
                 return;
             }
             self.forget(loser);
+            // What came by the old one came from this peer.
+            self.replaced.push_back((loser, link));
+            if self.replaced.len() > REPLACED_KEPT {
+                self.replaced.pop_front();
+            }
         }
         let guest = !outgoing && self.full();
         if guest && self.guests() >= GUESTS_MAX {
@@ -233,6 +244,11 @@ impl Engine {
             self.table.blame(Some(key), ip, offence, now);
         }
         self.leave(now, link, key);
+    }
+
+    /// The connection a peer has now in place of one that was closed for it.
+    pub(super) fn successor(&self, link: LinkId) -> LinkId {
+        self.replaced.iter().fold(link, |link, (old, new)| if link == *old { *new } else { link })
     }
 
     /// A connection is no more.

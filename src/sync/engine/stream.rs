@@ -1,7 +1,10 @@
 //! The one stream from a cursor by which a node far behind catches up. It occupies the node, which meanwhile ignores
 //! what others announce: so a peer that brings next to nothing new by it does not keep the part of the giver.
 
-use super::{Action, Engine, FAR_BEHIND, STREAM_JUDGED_MS, STREAM_NEW_MIN, STREAM_PAUSE_MS, STREAM_SLACK};
+use super::{
+    Action, Engine, FAR_BEHIND, STREAM_JUDGED_MS, STREAM_LONG_MINUTES, STREAM_NEW_MIN, STREAM_PAUSE_MS,
+    STREAM_SLACK, STREAM_TRIED_MS,
+};
 use crate::record::Millis;
 use crate::store::{Point, Verdict};
 use crate::sync::wants::LinkId;
@@ -18,13 +21,41 @@ pub(super) struct Catching {
     new: u64,
     /// Since when it is counted what is new, and how much was; begins with something judged.
     counted: Option<(Millis, u64)>,
+    began: Millis,
+}
+
+impl Catching {
+    /// New records a minute so far.
+    fn pace(&self, now: Millis) -> u64 {
+        self.new.saturating_mul(60_000) / now.0.saturating_sub(self.began.0).max(1)
+    }
+
+    /// Whether another should be tried: it has shown its pace, and will take long at it.
+    fn drags(&self, now: Millis) -> bool {
+        let left = self.total.saturating_sub(self.done);
+        self.began.plus(STREAM_TRIED_MS) <= now && left > self.pace(now).saturating_mul(STREAM_LONG_MINUTES)
+    }
 }
 
 impl Engine {
     /// This peer says that it has so many records; this node has `done`.
-    pub(super) fn catch_up(&mut self, link: LinkId, from: Point, done: u64, total: u64) {
-        self.catching_up = Some(Catching { link, done, total, came: 0, new: 0, counted: None });
+    pub(super) fn catch_up(&mut self, now: Millis, link: LinkId, from: Point, done: u64, total: u64) {
+        self.catching_up = Some(Catching { link, done, total, came: 0, new: 0, counted: None, began: now });
         self.act(Action::CatchUp(link, from));
+    }
+
+    /// Whether this peer may stream now: no other does, or one that drags does and this one was never slower.
+    pub(super) fn outpaced(&mut self, now: Millis, link: LinkId) -> bool {
+        let Some(catching) = self.catching_up else { return true };
+        let pace = catching.pace(now);
+        let faster = self.links.get(&link).is_some_and(|linked| linked.pace.is_none_or(|its| its > pace));
+        let outpaced = catching.link != link && catching.drags(now) && faster;
+        if outpaced {
+            tracing::debug!(link = catching.link, pace, "a stream gives way to another");
+            self.act(Action::StopCatchUp(catching.link));
+            self.end_stream(now, catching.link, false);
+        }
+        outpaced
     }
 
     /// Of a stream's records some were judged. It is looked at only then: that nothing is judged may be the disk's
@@ -63,8 +94,10 @@ impl Engine {
     }
 
     fn end_stream(&mut self, now: Millis, link: LinkId, idle: bool) {
-        let new = self.catching_up.take().map_or(0, |catching| catching.new);
+        let ended = self.catching_up.take();
+        let new = ended.map_or(0, |catching| catching.new);
         if let Some(linked) = self.links.get_mut(&link) {
+            linked.pace = ended.map(|catching| catching.pace(now));
             if idle || new < FAR_BEHIND / 2 {
                 linked.stream_next = now.plus(STREAM_PAUSE_MS);
             }

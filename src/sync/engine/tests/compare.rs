@@ -299,9 +299,20 @@ fn who_says_back_what_it_is_told_does_not_make_a_node_ready_while_another_has_mo
 #[test]
 fn who_says_that_it_has_more_and_does_not_is_heard_out_once() {
     let (mut bed, links) = contradicted();
-    bed.handle(Input::Compared(links[1], true, None));
+    let found = Found { have: ids(1..2), ..Found::default() };
+    bed.handle(Input::Compared(links[1], true, Some(found)));
     bed.root_is(links[1], 5, OTHER, true);
-    assert_eq!(bed.agree(links[0], true), [Action::Synchronised]);
+    assert!(bed.agree(links[0], true).contains(&Action::Synchronised));
+}
+
+#[test]
+fn a_comparison_that_failed_has_heard_nobody_out() {
+    for nothing in [None, Some(Found::default())] {
+        let (mut bed, links) = contradicted();
+        bed.handle(Input::Compared(links[1], true, nothing));
+        bed.root_is(links[1], 5, OTHER, true);
+        assert!(!bed.agree(links[0], true).contains(&Action::Synchronised));
+    }
 }
 
 #[test]

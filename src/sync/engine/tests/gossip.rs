@@ -333,3 +333,22 @@ fn of_several_who_have_it_not_always_the_same_is_asked_first() {
     }
     assert_eq!(first.into_iter().collect::<Vec<_>>(), links);
 }
+
+#[test]
+fn who_sent_a_record_by_a_connection_that_gave_way_to_another_is_not_told_of_it() {
+    let (mut bed, links) = Bed::with_peers(2);
+    bed.came(links[0], 1);
+    // Restarted, say: its old connection goes.
+    let (again, _) = bed.connect(1, false, hello(99));
+    let mut told = bed.commit(1);
+    told.extend(bed.wait(ANNOUNCE_GATHER_MS));
+    assert!(!told.is_empty());
+    for action in told {
+        match action {
+            Action::Push(to, _) => assert_eq!(to[..], links[1..]),
+            Action::Say(to, Message::Announce(_)) => assert_eq!(to, links[1]),
+            _ => {}
+        }
+    }
+    assert_ne!(again, links[0]);
+}

@@ -101,3 +101,30 @@ fn no_more_is_taken_than_the_peer_said_it_has_and_a_little() {
     assert!(stopped(&judged(&mut bed, links[0], Verdict::Accepted, 1)));
     assert_eq!(bed.engine.progress(bed.now).catching_up, None);
 }
+
+#[test]
+fn a_stream_that_would_take_long_gives_way_once_to_another() {
+    let (mut bed, links) = streaming(u64::MAX);
+    let bring = |bed: &mut Bed, link, a_second| {
+        for _ in 0..STREAM_TRIED_MS / 1_000 {
+            bed.wait(1_000);
+            assert!(!stopped(&judged(bed, link, Verdict::Accepted, a_second)));
+        }
+    };
+    assert_eq!(bed.root_is(links[1], u64::MAX, OTHER, true), [], "it has not shown its pace");
+    bring(&mut bed, links[0], 50);
+    let actions = bed.root_is(links[1], u64::MAX, OTHER, true);
+    assert_eq!(actions, [Action::StopCatchUp(links[0]), Action::CatchUp(links[1], FIRST)]);
+    bring(&mut bed, links[1], 1_000);
+    assert_eq!(bed.root_is(links[0], u64::MAX, OTHER, true), [], "it was slower");
+}
+
+#[test]
+fn a_stream_that_is_soon_done_is_not_disturbed() {
+    let (mut bed, links) = streaming(100_000);
+    for _ in 0..2 * STREAM_TRIED_MS / 1_000 {
+        bed.wait(1_000);
+        judged(&mut bed, links[0], Verdict::Accepted, 300);
+    }
+    assert_eq!(bed.root_is(links[1], 100_000, OTHER, true), []);
+}
