@@ -84,6 +84,8 @@ pub const ANSWERS_PER_PEER: usize = 4;
 /// Turns of comparisons and pieces of fetches that are read from the store at a time, for all peers. Nobody holds such a place
 /// while a peer is waited for.
 pub const ANSWERS_MAX: usize = 16;
+/// Turns of comparisons that this node leads, made at a time.
+pub const LEADS_MAX: usize = 4;
 /// Pieces of streams from a cursor, likewise.
 pub const STREAMS_MAX: usize = 8;
 /// How long answering a fetch or a comparison, or leading one, may take in all.
@@ -96,7 +98,7 @@ pub const STREAM_GRACE: Duration = Duration::from_secs(20);
 pub const TURN_TIME: Duration = Duration::from_secs(1);
 /// Comparisons answered in [`COMPARE_WINDOW`] for one peer; more wait for the next.
 pub const COMPARE_RATE: u32 = 120;
-/// How long turns for one peer may take in [`COMPARE_WINDOW`], waiting not counted; more wait for the next.
+/// How long turns with one peer may take in [`COMPARE_WINDOW`], whoever leads, waiting not counted; more wait for the next.
 pub const COMPARE_TIME: Duration = Duration::from_secs(15);
 /// See [`COMPARE_RATE`].
 pub const COMPARE_WINDOW: Duration = Duration::from_mins(1);

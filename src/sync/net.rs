@@ -170,6 +170,7 @@ impl Service {
             save_due: None,
             progress: Arc::clone(&progress),
             unpublished: None,
+            told: (0, synchronised),
             hello,
             begun: (Instant::now(), now),
         };

@@ -2,7 +2,7 @@
 //! bounded time. Between turns nothing of the store is held.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quinn::Connection;
 use tokio::sync::Semaphore;
@@ -79,38 +79,42 @@ struct Session {
     answers: Arc<Answers>,
     /// Away while a turn is being made.
     side: Option<Side>,
-    /// None: this node leads, so it is this node's own doing.
-    share: Option<Share>,
+    share: Share,
+    /// When it ends, [`ANSWER`] after it began.
+    until: Instant,
 }
 
 impl Session {
-    fn new(answers: Arc<Answers>, share: Option<Share>, salt: [u8; 16], until: Millis) -> Session {
+    fn new(answers: Arc<Answers>, share: Share, salt: [u8; 16], until: Millis) -> Session {
         let side = Side::new(Scope { salt, until: (until, RecordId([0; 32])) });
-        Session { answers, side: Some(side), share }
+        Session { answers, side: Some(side), share, until: Instant::now() + ANSWER }
     }
 
-    /// Makes a turn.
+    /// How long to wait for something: whoever waits longer waits for nobody.
+    fn patience(&self) -> Result<Duration, StreamError> {
+        let left = self.until.saturating_duration_since(Instant::now()).min(READ_PATIENCE);
+        if left.is_zero() { Err(StreamError::Slow) } else { Ok(left) }
+    }
+
+    /// Makes a turn. It is waited for even if time is up: it is short, and has what was found.
     async fn make<T: Send + 'static>(
         &mut self,
         turn: impl FnOnce(&mut Side, &Timed) -> Result<T, ReconcileError> + Send + 'static,
     ) -> Result<T, CompareError> {
-        let mut place = None;
-        if let Some(share) = &self.share {
-            let wait = share.dues.compares.lock().turn(Instant::now());
-            tokio::time::sleep(wait).await;
-            let room = Arc::clone(&share.room).acquire_owned().await;
-            place = Some(room.map_err(|_| StreamError::Ended)?);
-        }
+        let (dues, room) = (Arc::clone(&self.share.dues), Arc::clone(&self.share.room));
+        let wait = dues.compares.lock().turn(Instant::now());
+        pause(wait, self.patience()?).await?;
+        let place = timeout(self.patience()?, room.acquire_owned()).await.map_err(|_| StreamError::Slow)?;
+        let place = place.map_err(|_| StreamError::Ended)?;
         let ranges = self.answers.ranges.clone();
         let mut side = self.side.take().ok_or(StreamError::Ended)?;
-        let dues = self.share.as_ref().map(|share| Arc::clone(&share.dues));
         let made = tokio::task::spawn_blocking(move || {
-            let begun = Instant::now();
-            let made = ranges.reader().map_err(ReconcileError::from);
-            let made = made.and_then(|reader| turn(&mut side, &Timed { reader, until: begun + TURN_TIME }));
-            if let Some(dues) = dues {
+            let made = ranges.reader().map_err(ReconcileError::from).and_then(|reader| {
+                let begun = Instant::now();
+                let made = turn(&mut side, &Timed { reader, until: begun + TURN_TIME });
                 dues.compares.lock().spend(begun.elapsed());
-            }
+                made
+            });
             drop(place);
             (side, made)
         });
@@ -123,7 +127,7 @@ impl Session {
     /// Takes turns until nothing is left to say.
     async fn turns(&mut self, writing: &mut Writing, reading: &mut Reading) -> Result<(), CompareError> {
         loop {
-            let Message::Turn(turn) = reading.next(Some(READ_PATIENCE)).await? else {
+            let Message::Turn(turn) = reading.next(Some(self.patience()?)).await? else {
                 return Err(StreamError::Wire(WireError::Field("turn")).into());
             };
             let Some(reply) = self.make(move |side, set| side.answer(set, &turn)).await? else {
@@ -150,13 +154,17 @@ impl Session {
     }
 }
 
-/// A comparison that does not come to an end makes room for others.
-async fn in_time(ran: impl Future<Output = Result<(), CompareError>>) -> Result<(), CompareError> {
-    timeout(ANSWER, ran).await.unwrap_or(Err(StreamError::Slow.into()))
+/// Waits so long, unless that is longer than anybody waits at the other end.
+async fn pause(wait: Duration, patience: Duration) -> Result<(), StreamError> {
+    if wait > patience {
+        return Err(StreamError::Slow);
+    }
+    tokio::time::sleep(wait).await;
+    Ok(())
 }
 
 /// Answers a comparison that a peer leads; one beyond the rate waits for the next window, which holds up nobody but its
-/// asker.
+/// asker, or is not answered if that is far.
 pub(super) async fn follow(
     answers: &Arc<Answers>,
     share: Share,
@@ -164,10 +172,12 @@ pub(super) async fn follow(
     (mut writing, mut reading): (Writing, Reading),
 ) -> (Option<Found>, Option<Offence>) {
     let wait = share.dues.compares.lock().begin(Instant::now());
-    tokio::time::sleep(wait).await;
+    if pause(wait, READ_PATIENCE).await.is_err() {
+        return (None, None);
+    }
     reading.allow(TURN_FRAME_MAX);
-    let mut session = Session::new(Arc::clone(answers), Some(share), salt, until);
-    let ran = in_time(session.turns(&mut writing, &mut reading)).await;
+    let mut session = Session::new(Arc::clone(answers), share, salt, until);
+    let ran = session.turns(&mut writing, &mut reading).await;
     writing.finish();
     session.finish(ran, link)
 }
@@ -177,11 +187,14 @@ pub(super) async fn lead(
     connection: &Connection,
     link: LinkId,
     answers: Arc<Answers>,
+    dues: Arc<Dues>,
     (salt, until, audit): ([u8; 16], Millis, Option<u64>),
 ) -> (Input, Option<Offence>) {
-    let mut session = Session::new(answers, None, salt, until);
-    let ran = in_time(async {
-        let (send, receive) = connection.open_bi().await.map_err(|_| StreamError::Ended)?;
+    let share = Share { room: Arc::clone(&answers.leads), dues };
+    let mut session = Session::new(answers, share, salt, until);
+    let ran: Result<(), CompareError> = async {
+        let opened = timeout(session.patience()?, connection.open_bi()).await;
+        let (send, receive) = opened.map_err(|_| StreamError::Slow)?.map_err(|_| StreamError::Ended)?;
         let (mut writing, mut reading) = (Writing::new(send), Reading::new(receive, TURN_FRAME_MAX));
         let first = session.make(move |side, set| match audit {
             Some(pick) => side.audit(set, pick),
@@ -193,8 +206,8 @@ pub(super) async fn lead(
         session.turns(&mut writing, &mut reading).await?;
         writing.finish();
         Ok(())
-    });
-    let ran = ran.await;
+    }
+    .await;
     let (found, fault) = session.finish(ran, link);
     (Input::Compared(link, true, found), fault)
 }

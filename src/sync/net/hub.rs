@@ -105,6 +105,8 @@ pub(super) struct Hub {
     pub(super) progress: Arc<Published>,
     /// There may be progress to be told: when to.
     pub(super) unpublished: Option<Instant>,
+    /// Connections, and whether this node was once in agreement, when it was last told.
+    pub(super) told: (usize, bool),
     /// How this node presents itself now; handshakes read it.
     pub(super) hello: watch::Sender<Hello>,
     pub(super) begun: (Instant, Millis),
@@ -155,10 +157,15 @@ impl Hub {
         [engine, self.save_due, self.unpublished].into_iter().flatten().fold(far, Instant::min)
     }
 
+    /// Tells how far replication is: what only counts now and then, who is connected at once, so that it is so for whoever
+    /// has just seen the peer listed.
     fn publish(&mut self) {
+        let state = (self.lines.len(), self.engine.synchronised());
         let (now, due) = (Instant::now(), self.progress.due());
-        self.unpublished = (due > now).then_some(due);
-        if due <= now {
+        let wait = due > now && state == self.told;
+        self.unpublished = wait.then_some(due);
+        if !wait {
+            self.told = state;
             self.progress.publish(self.engine.progress(self.now()), now);
         }
     }
@@ -381,7 +388,8 @@ impl Hub {
     }
 
     fn compare(&mut self, link: LinkId, until: Millis, audit: Option<u64>) {
-        let Some((connection, _)) = self.line(link) else { return };
+        let Some(line) = self.lines.get(&link) else { return };
+        let (connection, dues) = (line.connection.clone(), Arc::clone(&line.dues));
         let (facts, answers) = (self.around.facts.clone(), Arc::clone(&self.around.answers));
         let mut salt = [0; 16];
         if let Err(error) = getrandom::fill(&mut salt) {
@@ -389,7 +397,7 @@ impl Hub {
             return self.hear(Input::Compared(link, true, None));
         }
         self.runtime.spawn(async move {
-            let (fact, fault) = compare::lead(&connection, link, answers, (salt, until, audit)).await;
+            let (fact, fault) = compare::lead(&connection, link, answers, dues, (salt, until, audit)).await;
             // The driver may have gone.
             drop(facts.send(fact).await);
             if let Some(offence) = fault {

@@ -173,6 +173,7 @@ pub(super) type Frame = Arc<[u8]>;
 pub(super) struct Line {
     pub(super) connection: Connection,
     pub(super) intake: Intake,
+    pub(super) dues: Arc<Dues>,
     /// The stream from a cursor that is taken from here.
     pub(super) stream: Option<AbortHandle>,
     control: mpsc::Sender<Message>,
@@ -198,15 +199,16 @@ impl Line {
         let (gossip, frames) = mpsc::channel(GOSSIP_QUEUE);
         let gossip_bytes = Arc::new(AtomicUsize::new(0));
         let intake = Intake::new(link, around.answers.store.clone(), around.news.clone());
+        let dues = around.ledger.of(key, Instant::now());
         let tasks = Tasks {
             link,
             connection: connection.clone(),
             around: around.clone(),
             intake: intake.clone(),
-            dues: around.ledger.of(key, Instant::now()),
+            dues: Arc::clone(&dues),
         };
         tokio::spawn(tasks.run(writing, reading, controls, frames, Arc::clone(&gossip_bytes)));
-        Line { connection, intake, stream: None, control, gossip, gossip_bytes }
+        Line { connection, intake, dues, stream: None, control, gossip, gossip_bytes }
     }
 
     /// Queues a message for the control stream; false: the queue is full.

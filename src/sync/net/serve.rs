@@ -14,7 +14,9 @@ use super::framed::{Reading, StreamError, Writing};
 use crate::record::{Millis, RecordId};
 use crate::store::{Clock, Encoded, Point, Ranges, Store, StoreError};
 use crate::sync::engine::Input;
-use crate::sync::limits::{ANSWER, ANSWERS_MAX, STREAM_GRACE, STREAM_RATE_MIN, STREAMS_MAX, WRITE_BYTES};
+use crate::sync::limits::{
+    ANSWER, ANSWERS_MAX, LEADS_MAX, STREAM_GRACE, STREAM_RATE_MIN, STREAMS_MAX, WRITE_BYTES,
+};
 use crate::sync::table::Offence;
 use crate::sync::wants::LinkId;
 use crate::sync::wire::{Message, put_record};
@@ -25,6 +27,8 @@ pub(super) struct Answers {
     pub(super) ranges: Ranges,
     pub(super) clock: Clock,
     room: Arc<Semaphore>,
+    /// Turns of comparisons that this node leads.
+    pub(super) leads: Arc<Semaphore>,
     streams: Arc<Semaphore>,
 }
 
@@ -35,6 +39,7 @@ impl Answers {
             ranges,
             clock,
             room: Arc::new(Semaphore::new(ANSWERS_MAX)),
+            leads: Arc::new(Semaphore::new(LEADS_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         }
     }
