@@ -197,8 +197,11 @@ async fn a_flood_of_comparisons_is_answered_slowly() {
         let (_send, mut receive) = ask_to_compare(&evil).await;
         assert!(hear(&mut receive).await.is_some(), "number {n} is answered");
     }
-    let (_send, mut receive) = ask_to_compare(&evil).await;
-    assert!(tokio::time::timeout(NO_ANSWER, hear(&mut receive)).await.is_err(), "one more is not");
+    // Neither at once nor, the next minute being far, ever.
+    let answered = async |(_send, mut receive): (SendStream, RecvStream)| {
+        tokio::time::timeout(NO_ANSWER, hear(&mut receive)).await.is_ok_and(|heard| heard.is_some())
+    };
+    assert!(!answered(ask_to_compare(&evil).await).await, "one more is not");
     beside.is_served(1).await;
     assert!(beside.keeps(66), "to compare often is no crime");
 
@@ -214,8 +217,7 @@ async fn a_flood_of_comparisons_is_answered_slowly() {
         for _ in 0..ANSWERS_PER_PEER {
             asked.push(ask_to_compare(&again).await);
         }
-        let answered = tokio::time::timeout(NO_ANSWER / 4, hear(&mut asked[0].1)).await;
-        assert!(answered.is_err(), "it is remembered");
+        assert!(!answered(asked.remove(0)).await, "it is remembered");
         again.connection.close(0_u32.into(), b"");
         until("it has gone again", || !beside.keeps(66)).await;
     }
