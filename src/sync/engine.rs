@@ -122,8 +122,9 @@ pub const ANNOUNCE_GATHER_MS: u64 = 10;
 pub const MISSING_MAX: usize = 64;
 /// Rounds of fetching what orphans miss before a comparison takes over.
 pub const MISSING_ROUNDS_MAX: u32 = 2;
-/// Records on their way in of which it is remembered who sent them.
-pub const CAME_MAX: usize = 65_536;
+/// Records on their way in of which it is remembered who sent them. Orphans stay for [`CAME_MS`], so a peer can fill it; in a
+/// table that is always full, entries come to take four times their room.
+pub const CAME_MAX: usize = 24_576;
 /// How long a record that came may be on its way into the store before it counts as lost, ms.
 pub const CAME_MS: u64 = 20_000;
 /// A record as old as this is no news while a node catches up, ms.
