@@ -22,6 +22,8 @@ const CHECKPOINT_PAGES: i32 = 2_048;
 /// The same while records come in bulk: 384 MiB. Each large transaction touches nearly every page of the indexes, and
 /// a checkpoint writes a page once however often the log has it.
 const CHECKPOINT_PAGES_BULK: i32 = 49_152;
+/// See [`CHECKPOINT_PAGES_BULK`].
+pub(crate) const LOG_BYTES_BULK: u64 = CHECKPOINT_PAGES_BULK as u64 * PAGE_BYTES as u64;
 /// How long a connection waits for a lock: only another process's `check` or `backup` ever holds one.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 /// Prepared statements kept by each connection: more than this module has.

@@ -145,8 +145,9 @@ impl Writer {
                         self.begin_bulk();
                     }
                     self.write_group(group);
-                    if bulk {
-                        self.bulk = Some((self.shared.clock)());
+                    // Counted from its end: it may have taken long.
+                    if let Some(last) = self.bulk.as_mut().filter(|_| bulk) {
+                        *last = (self.shared.clock)();
                     }
                 }
                 Message::Tick => {
@@ -197,13 +198,19 @@ impl Writer {
         group
     }
 
-    /// Lets the log grow while records come in bulk.
+    /// Lets the log grow while records come in bulk, as long as the disk has room for it twice: there and in the file. Else
+    /// writing would stop at the floor with a log that can no longer be put into the file.
     fn begin_bulk(&mut self) {
+        let room = self.shared.config.min_free.saturating_add(2 * schema::LOG_BYTES_BULK);
+        if self.shared.config.probe.free(&self.shared.home).is_ok_and(|free| free < room) {
+            return self.cut_log();
+        }
         if self.bulk.is_none()
             && let Err(error) = schema::checkpoint_for_bulk(&self.conn, true)
         {
             tracing::warn!(%error, "the log stays short");
         }
+        self.bulk = Some((self.shared.clock)());
     }
 
     /// Cuts the log back once no bulk has come for a while.
@@ -211,7 +218,13 @@ impl Writer {
         if self.bulk.is_none_or(|last| last.plus(BULK_PAUSE_MS) > (self.shared.clock)()) {
             return;
         }
-        self.bulk = None;
+        self.cut_log();
+    }
+
+    fn cut_log(&mut self) {
+        if self.bulk.take().is_none() {
+            return;
+        }
         let ended = schema::checkpoint_for_bulk(&self.conn, false);
         if let Err(error) = ended.and_then(|()| schema::checkpoint(&self.conn)) {
             tracing::warn!(%error, "the log could not be put into the store's file; a later commit will");
